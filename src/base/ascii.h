@@ -1,0 +1,41 @@
+/* base/ascii.h - upper and lower case of ASCII letters, whatever the program's locale is.
+ *
+ * The C library's own follow the locale; in a Turkish one "MIB" and "mib" are different words.
+ * Threads  [any].                                                                                */
+#ifndef NKVI_BASE_ASCII_H
+#define NKVI_BASE_ASCII_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <nearkv/status.h>
+
+static inline char nkvi_ascii_upper(char c)
+{
+    if (c >= 'a' && c <= 'z') {
+        return (char)(c - 'a' + 'A');
+    }
+    return c;
+}
+
+static inline bool nkvi_ascii_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Is `text` the word `word` (ending with a NUL), upper and lower case being the same? */
+static inline bool nkvi_ascii_is(nkv_str text, const char *word)
+{
+    if (strlen(word) != text.len) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (nkvi_ascii_upper(text.data[i]) != nkvi_ascii_upper(word[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#endif
