@@ -1,0 +1,68 @@
+/* conn/connector.h - which server answers for a key: the topologies behind one small table.
+ *
+ *      client --route(key)--> peer { tracked lane, data lane, owner }
+ *
+ * A peer is one server.  Its tracked lane carries cacheable reads and vouches through the peer's
+ * owner; its data lane carries writes and everything that is not cached.  A topology decides which
+ * peers there are and which of them a key belongs to; standalone has exactly one.
+ * Threads  create, start, destroy: [loop].  route and peers: [any]; a peer stays valid until
+ *          destroy. */
+#ifndef NKVI_CONN_CONNECTOR_H
+#define NKVI_CONN_CONNECTOR_H
+
+#include "io/lane.h"
+
+typedef struct nkvi_connector nkvi_connector;
+
+typedef struct nkvi_peer_handler nkvi_peer_handler;
+
+typedef struct nkvi_peer {
+    nkvi_lane *tracked; /* NULL: the client does not cache */
+    nkvi_lane *data;
+    nkvi_owner *owner;                /* NULL as tracked */
+    void *user;                       /* the client's state for this peer; [loop] */
+    const nkvi_peer_handler *handler; /* whom to tell; the connector's */
+} nkvi_peer;
+
+struct nkvi_peer_handler {
+    /* A peer was made; sets peer->user.  false: memory. */
+    bool (*on_open)(void *ud, nkvi_peer *peer);
+    void (*on_close)(void *ud, nkvi_peer *peer);
+    /* As nkvi_lane_handler's, for the tracked lane. */
+    void (*on_push)(void *ud, nkvi_peer *peer, const nkv_reply *push);
+    void (*on_change)(void *ud, nkvi_peer *peer, const nkvi_lane_info *info, nkv_flush_cause cause);
+    /* Any lane of the peer changed its state. */
+    void (*on_state)(void *ud, nkvi_peer *peer);
+    void *ud;
+};
+
+typedef struct nkvi_connector_config {
+    nkvi_loop *loop;
+    nkvi_lane_config lane; /* template; owner and handler are set here */
+    bool tracked;          /* false: no tracked lanes */
+    nkvi_peer_handler handler;
+} nkvi_connector_config;
+
+typedef struct nkvi_connector_ops {
+    nkvi_peer *(*route)(nkvi_connector *connector, nkv_str key);
+    size_t (*peers)(nkvi_connector *connector, nkvi_peer **peers, size_t cap);
+    void (*start)(nkvi_connector *connector);
+    void (*stop)(nkvi_connector *connector); /* nkvi_lane_stop of every lane */
+    void (*destroy)(nkvi_connector *connector);
+} nkvi_connector_ops;
+
+struct nkvi_connector {
+    const nkvi_connector_ops *ops;
+};
+
+/* One server.  Returns NKV_OK · NKV_ENOMEM · what nkvi_lane_create returns. */
+nkv_status nkvi_standalone_create(const nkvi_connector_config *config, nkvi_connector **out,
+                                  nkv_error *error);
+
+/* Opens the owner and the lanes of a peer; for topologies.  On failure nothing is left. */
+nkv_status nkvi_peer_open(nkvi_peer *peer, const nkvi_connector_config *config, nkv_error *error);
+void nkvi_peer_start(nkvi_peer *peer);
+void nkvi_peer_stop(nkvi_peer *peer);
+void nkvi_peer_close(nkvi_peer *peer, const nkvi_connector_config *config);
+
+#endif

@@ -1,0 +1,107 @@
+/* conn/peer.c - the lanes of one server, made and ended in the right order.
+ *
+ * The owner outlives its lane: the lane ends the owner's generation before it closes, and only then
+ * may the owner be given back to the cache. */
+#include "conn/connector.h"
+
+#include <string.h>
+
+#include "base/status.h"
+
+/* What the lane's callbacks need to find their way back. */
+static void peer_on_push(void *ud, const nkv_reply *push)
+{
+    nkvi_peer *peer = ud;
+    peer->handler->on_push(peer->handler->ud, peer, push);
+}
+
+static void peer_on_change(void *ud, const nkvi_lane_info *info, nkv_flush_cause cause)
+{
+    nkvi_peer *peer = ud;
+    peer->handler->on_change(peer->handler->ud, peer, info, cause);
+    peer->handler->on_state(peer->handler->ud, peer);
+}
+
+/* The data lane is not tracked: nothing it is told concerns the cache. */
+static void data_on_push(void *ud, const nkv_reply *push)
+{
+    (void)ud;
+    (void)push;
+}
+
+static void data_on_change(void *ud, const nkvi_lane_info *info, nkv_flush_cause cause)
+{
+    nkvi_peer *peer = ud;
+    (void)info;
+    (void)cause;
+    peer->handler->on_state(peer->handler->ud, peer);
+}
+
+static nkv_status open_tracked(nkvi_peer *peer, const nkvi_connector_config *config,
+                               nkv_error *error)
+{
+    peer->owner = nkvi_cache_owner_open(config->lane.cache);
+    if (peer->owner == NULL) {
+        return nkvi_fail(error, NKV_ENOMEM, "no memory for an owner");
+    }
+    nkvi_lane_config lane = config->lane;
+    lane.owner = peer->owner;
+    lane.handler.on_push = peer_on_push;
+    lane.handler.on_change = peer_on_change;
+    lane.handler.ud = peer;
+    return nkvi_lane_create(config->loop, &lane, &peer->tracked, error);
+}
+
+nkv_status nkvi_peer_open(nkvi_peer *peer, const nkvi_connector_config *config, nkv_error *error)
+{
+    memset(peer, 0, sizeof *peer);
+    peer->handler = &config->handler;
+    if (!config->handler.on_open(config->handler.ud, peer)) {
+        return nkvi_fail(error, NKV_ENOMEM, "no memory for a peer");
+    }
+    nkvi_lane_config data = config->lane;
+    data.owner = NULL;
+    data.handler.on_push = data_on_push;
+    data.handler.on_change = data_on_change;
+    data.handler.ud = peer;
+    nkv_status status = nkvi_lane_create(config->loop, &data, &peer->data, error);
+    if (status == NKV_OK && config->tracked) {
+        status = open_tracked(peer, config, error);
+    }
+    if (status != NKV_OK) {
+        nkvi_peer_close(peer, config);
+    }
+    return status;
+}
+
+void nkvi_peer_start(nkvi_peer *peer)
+{
+    if (peer->tracked != NULL) {
+        nkvi_lane_start(peer->tracked);
+    }
+    nkvi_lane_start(peer->data);
+}
+
+void nkvi_peer_stop(nkvi_peer *peer)
+{
+    if (peer->tracked != NULL) {
+        nkvi_lane_stop(peer->tracked);
+    }
+    nkvi_lane_stop(peer->data);
+}
+
+void nkvi_peer_close(nkvi_peer *peer, const nkvi_connector_config *config)
+{
+    if (peer->tracked != NULL) {
+        nkvi_lane_destroy(peer->tracked);
+    }
+    if (peer->data != NULL) {
+        nkvi_lane_destroy(peer->data);
+    }
+    if (peer->owner != NULL) {
+        nkvi_cache_owner_close(config->lane.cache, peer->owner);
+    }
+    config->handler.on_close(config->handler.ud, peer);
+    peer->tracked = peer->data = NULL;
+    peer->owner = NULL;
+}
