@@ -1,0 +1,169 @@
+/* client/barrier.c - see barrier.h.
+ *
+ * Both are small objects of their own, because the caller may leave at its deadline before the
+ * loop is done with them: whoever ends them frees them. */
+#include "client/barrier.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/status.h"
+#include "client/gather.h"
+
+typedef struct ping {
+    nkvi_request request;
+    nkv_client *client;
+    nkvi_list waiters; /* guarded by flights->mu */
+} ping;
+
+typedef struct drain {
+    nkvi_task task;
+    nkv_client *client;
+    nkvi_peer *peer;
+    nkvi_list waiters; /* guarded by flights->mu */
+} drain;
+
+static void put_waiter(nkv_client *client, nkvi_list *list, nkvi_waiter *waiter)
+{
+    pthread_mutex_lock(&client->flights.mu);
+    nkvi_list_push(list, &waiter->node);
+    pthread_mutex_unlock(&client->flights.mu);
+}
+
+/* Waits for the one slot and takes its outcome. */
+static nkv_status await(nkv_client *client, nkvi_gather *gather, nkvi_slot *slot,
+                        int64_t deadline_ns, nkv_error *error)
+{
+    nkvi_gather_wait(gather, &client->flights, deadline_ns);
+    if (slot->status < 0 && error != NULL) {
+        *error = gather->error;
+    }
+    return slot->status;
+}
+
+static void ping_on_reply(nkvi_request *request, unsigned index, nkvi_draft *reply)
+{
+    (void)request;
+    (void)index;
+    nkvi_draft_clear(reply); /* PONG, or an error: either came after the invalidations */
+}
+
+static void ping_on_done(nkvi_request *request, nkv_status status, const nkv_error *error)
+{
+    ping *self = NKVI_CONTAINER(request, ping, request);
+    nkvi_waiters_wake(&self->client->flights, &self->waiters, status, NULL, error);
+    nkvi_free(self);
+}
+
+static ping *ping_make(nkv_client *client, int64_t deadline_ns, nkvi_waiter *waiter)
+{
+    ping *self = nkvi_alloc(sizeof *self);
+    if (self != NULL) {
+        memset(self, 0, sizeof *self);
+        self->client = client;
+        self->request.replies = 1;
+        self->request.deadline_ns = deadline_ns;
+        self->request.on_reply = ping_on_reply;
+        self->request.on_done = ping_on_done;
+        nkvi_list_init(&self->waiters);
+        put_waiter(client, &self->waiters, waiter);
+    }
+    return self;
+}
+
+void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
+                       nkvi_waiter *waiter)
+{
+    nkv_error error = {.status = NKV_OK};
+    nkvi_buf bytes;
+    nkvi_buf_init(&bytes);
+    nkv_str name = nkv_cstr("PING");
+    nkvi_buf_resp(&bytes, 1, &name);
+    ping *self = bytes.failed ? NULL : ping_make(client, deadline_ns, waiter);
+    if (self == NULL) {
+        nkvi_buf_clear(&bytes);
+        (void)nkvi_fail(&error, NKV_ENOMEM, "no memory for a barrier");
+        waiter->wake(waiter, NKV_ENOMEM, NULL, &error);
+        return;
+    }
+    nkvi_count_add(&client->counters, NKVI_C_BARRIERS, 1);
+    nkv_status status =
+        nkvi_lane_submit(peer->tracked, &self->request, &bytes, NKVI_SUBMIT_ARMED, &error);
+    if (status != NKV_OK) {
+        ping_on_done(&self->request, status, &error);
+    }
+}
+
+nkv_status nkvi_read_barrier(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
+                             nkv_error *error)
+{
+    if (peer->tracked == NULL) {
+        return nkvi_fail(error, NKV_ECONN, "no tracked connection");
+    }
+    nkvi_gather gather;
+    nkvi_slot slot;
+    nkvi_gather_init(&gather);
+    nkvi_slot_open(&slot, &gather);
+    nkvi_barrier_send(client, peer, deadline_ns, &slot.waiter);
+    nkv_status status = await(client, &gather, &slot, deadline_ns, error);
+    nkvi_gather_clear(&gather);
+    return status;
+}
+
+bool nkvi_write_settle_at_once(nkv_client *client)
+{
+    if (!client->caching) {
+        return true;
+    }
+    if (nkvi_cache_owner_count(client->cache) == 1) {
+        return false;
+    }
+    nkvi_cache_flush_own(client->cache);
+    return true;
+}
+
+nkv_status nkvi_write_settle(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
+                             nkv_error *error)
+{
+    if (nkvi_write_settle_at_once(client)) {
+        return NKV_OK;
+    }
+    nkv_status status = nkvi_read_barrier(client, peer, deadline_ns, error);
+    return status == NKV_ECONN ? NKV_OK : status;
+}
+
+static void drain_run(nkvi_task *task)
+{
+    drain *self = NKVI_CONTAINER(task, drain, task);
+    nkv_status status = NKV_ECLOSED;
+    if (!atomic_load_explicit(&self->client->closing, memory_order_acquire)) {
+        nkvi_lane_drain(self->peer->tracked);
+        status = NKV_OK;
+    }
+    nkvi_waiters_wake(&self->client->flights, &self->waiters, status, NULL, NULL);
+    nkvi_free(self);
+}
+
+nkv_status nkvi_read_drain(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
+                           nkv_error *error)
+{
+    drain *self = peer->tracked != NULL ? nkvi_alloc(sizeof *self) : NULL;
+    if (self == NULL) {
+        return peer->tracked == NULL ? nkvi_fail(error, NKV_ECONN, "no tracked connection")
+                                     : nkvi_fail(error, NKV_ENOMEM, "no memory to drain");
+    }
+    nkvi_gather gather;
+    nkvi_slot slot;
+    memset(self, 0, sizeof *self);
+    self->task.run = drain_run;
+    self->client = client;
+    self->peer = peer;
+    nkvi_list_init(&self->waiters);
+    nkvi_gather_init(&gather);
+    nkvi_slot_open(&slot, &gather);
+    put_waiter(client, &self->waiters, &slot.waiter);
+    nkvi_loop_post(client->loop, &self->task);
+    nkv_status status = await(client, &gather, &slot, deadline_ns, error);
+    nkvi_gather_clear(&gather);
+    return status;
+}

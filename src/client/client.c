@@ -1,0 +1,409 @@
+/* client/client.c - a client's life: made, entered, left, ended.
+ *
+ * Ending has an order that everything else relies on:
+ *      1. closing is set: nobody enters any more.
+ *      2. lanes are stopped on the loop: owners vouch for nothing, every request fails with
+ *         NKV_ECLOSED, so every waiting caller wakes and leaves, and async calls are delivered.
+ *      3. when nobody is left inside, lanes are freed on the loop, then the loop, then the rest. */
+#include <sched.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/status.h"
+#include "client/async.h"
+#include "client/client_int.h"
+#include "client/options.h"
+
+#define TICK_MS      50
+#define TIDY_ENTRIES 512u
+
+/* ---- small things ---------------------------------------------------------------------------- */
+
+bool nkvi_client_enter(nkv_client *client)
+{
+    atomic_fetch_add(&client->active, 1);
+    if (atomic_load(&client->closing)) {
+        atomic_fetch_sub(&client->active, 1);
+        return false;
+    }
+    return true;
+}
+
+void nkvi_client_leave(nkv_client *client)
+{
+    atomic_fetch_sub(&client->active, 1);
+}
+
+nkv_status nkvi_client_enter_blocking(nkv_client *client, nkv_error *error)
+{
+    if (nkvi_loop_is_current(client->loop)) {
+        return nkvi_fail(error, NKV_EDEADLK,
+                         "a blocking call on the loop's own thread; use nkv_command_async there");
+    }
+    if (!nkvi_client_enter(client)) {
+        return nkvi_fail(error, NKV_ECLOSED, "the client is being destroyed");
+    }
+    return NKV_OK;
+}
+
+int64_t nkvi_call_deadline(const nkv_client *client, const nkv_call *call)
+{
+    int64_t ms =
+        call != NULL && call->timeout_ms > 0 ? call->timeout_ms : client->options.timeout_ms;
+    return nkvi_deadline_ns(nkvi_now_ns(), ms);
+}
+
+nkv_level nkvi_call_level(const nkv_client *client, const nkv_call *call)
+{
+    return call != NULL && call->level != NKV_LEVEL_DEFAULT ? call->level : client->options.level;
+}
+
+nkv_status nkvi_call_done(nkv_call *call, nkv_status status, nkv_from from, const nkv_error *error)
+{
+    if (call != NULL) {
+        call->from = from;
+        if (status < 0 && error != NULL) {
+            call->error = *error;
+            call->error.status = status;
+        }
+    }
+    return status;
+}
+
+/* ---- making ---------------------------------------------------------------------------------- */
+
+/* Copies a string into the block at *at and advances it; NULL stays NULL. */
+static const char *keep(char **at, const char *text)
+{
+    if (text == NULL) {
+        return NULL;
+    }
+    size_t size = strlen(text) + 1;
+    char *copy = memcpy(*at, text, size);
+    *at += size;
+    return copy;
+}
+
+static size_t kept_size(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+/* Owns every string of the options, so that the caller's may go. */
+static nkv_status keep_strings(nkv_client *client, nkv_error *error)
+{
+    nkv_options *options = &client->options;
+    size_t size = kept_size(options->url) + kept_size(options->username) +
+                  kept_size(options->password) + kept_size(options->client_name);
+    size += options->prefixes_len * sizeof(char *);
+    for (size_t i = 0; i < options->prefixes_len; i++) {
+        size += kept_size(options->prefixes[i]);
+    }
+    client->strings_size = size;
+    client->strings = size > 0 ? nkvi_alloc(size) : NULL;
+    if (size > 0 && client->strings == NULL) {
+        return nkvi_fail(error, NKV_ENOMEM, "no memory for a client");
+    }
+    const char **prefixes = (const char **)(void *)client->strings;
+    char *at =
+        client->strings != NULL ? client->strings + options->prefixes_len * sizeof(char *) : NULL;
+    for (size_t i = 0; i < options->prefixes_len; i++) {
+        prefixes[i] = keep(&at, options->prefixes[i]);
+    }
+    options->prefixes = options->prefixes_len > 0 ? prefixes : NULL;
+    options->url = keep(&at, options->url);
+    options->username = keep(&at, options->username);
+    options->password = keep(&at, options->password);
+    options->client_name = keep(&at, options->client_name);
+    return NKV_OK;
+}
+
+static nkv_status take_options(nkv_client *client, const nkv_options *options, nkv_error *error)
+{
+    nkv_options_init(&client->options);
+    if (options != NULL) {
+        if (options->struct_size < offsetof(nkv_options, url) + sizeof(options->url)) {
+            return nkvi_fail(error, NKV_EINVAL, "options were not set up with nkv_options_init()");
+        }
+        size_t size = options->struct_size < sizeof client->options ? options->struct_size
+                                                                    : sizeof client->options;
+        memcpy(&client->options, options, size);
+    }
+    nkv_status status = nkvi_options_check(&client->options, error);
+    if (status == NKV_OK) {
+        status = keep_strings(client, error);
+    }
+    if (status == NKV_OK) {
+        const char *url = client->options.url;
+        status =
+            nkvi_url_parse(url != NULL ? url : "redis://localhost:6379/0", &client->url, error);
+    }
+    if (status == NKV_OK && client->url.scheme == NKVI_SCHEME_REDISS) {
+        status = nkvi_fail(error, NKV_ENOTSUP,
+                           "rediss:// needs TLS, which this version does not have; use redis:// or "
+                           "unix://, or a TLS tunnel on this machine");
+    }
+    return status;
+}
+
+/* Options that the URL gives, where the struct does not. */
+static void merge_url(nkv_client *client)
+{
+    nkv_options *options = &client->options;
+    const nkvi_url *url = &client->url;
+    options->username = options->username != NULL ? options->username : url->username;
+    options->password = options->password != NULL ? options->password : url->password;
+    options->client_name = options->client_name != NULL ? options->client_name : url->client_name;
+    options->client_name = options->client_name != NULL ? options->client_name : "nearkv";
+    options->level = options->level != NKV_LEVEL_DEFAULT ? options->level : NKV_EVENTUAL;
+    options->db = options->db >= 0 ? options->db : url->db;
+    options->timeout_ms = url->timeout_ms > 0 ? url->timeout_ms : options->timeout_ms;
+    options->connect_timeout_ms =
+        url->connect_timeout_ms > 0 ? url->connect_timeout_ms : options->connect_timeout_ms;
+    options->max_idle_ms = url->max_idle_ms > 0 ? url->max_idle_ms : options->max_idle_ms;
+}
+
+static nkv_status take_cache(nkv_client *client, nkv_error *error)
+{
+    const nkv_options *options = &client->options;
+    if (options->no_cache) {
+        return NKV_OK;
+    }
+    if (options->cache != NULL) {
+        client->cache = nkv_cache_retain(options->cache);
+    } else {
+        nkv_status status = nkv_cache_create(&options->cache_options, &client->cache, error);
+        if (status != NKV_OK) {
+            return status;
+        }
+    }
+    nkvi_buf name;
+    nkvi_buf_init(&name);
+    if (client->url.scheme == NKVI_SCHEME_UNIX) {
+        /* The length, because a path may have any byte in it, and two names must never be one. */
+        nkvi_buf_printf(&name, "unix:%zu:%s", strlen(client->url.path), client->url.path);
+    } else {
+        nkvi_buf_printf(&name, "tcp:%s:%d", client->url.host, client->url.port);
+    }
+    nkvi_buf_printf(&name, "|%d|%s", options->db,
+                    options->username != NULL ? options->username : "");
+    bool opened =
+        !name.failed && nkvi_cache_space_open(client->cache, nkv_str_make(name.data, name.len),
+                                              &client->space, &client->fence);
+    nkvi_buf_clear(&name);
+    if (!opened) {
+        return nkvi_fail(error, NKV_ENOMEM, "no memory for a space of the cache");
+    }
+    client->caching = true;
+    client->plain = options->prefixes_len == 0 && options->cacheable == NULL;
+    return NKV_OK;
+}
+
+static nkvi_connector_config connector_config(nkv_client *client)
+{
+    const nkv_options *options = &client->options;
+    nkvi_connector_config config;
+    memset(&config, 0, sizeof config);
+    config.loop = client->loop;
+    config.tracked = client->caching;
+    config.handler = (nkvi_peer_handler){.on_open = nkvi_client_on_open,
+                                         .on_close = nkvi_client_on_close,
+                                         .on_push = nkvi_client_on_push,
+                                         .on_change = nkvi_client_on_change,
+                                         .on_state = nkvi_client_on_state,
+                                         .ud = client};
+    config.lane.endpoint = (nkvi_endpoint){.path = client->url.path,
+                                           .host = client->url.host,
+                                           .port = client->url.port,
+                                           .username = options->username,
+                                           .password = options->password,
+                                           .db = options->db,
+                                           .client_name = options->client_name};
+    config.lane.cache = client->cache;
+    config.lane.connect_timeout_ms = options->connect_timeout_ms;
+    config.lane.max_idle_ms = options->max_idle_ms;
+    config.lane.backoff_min_ms = options->backoff_min_ms;
+    config.lane.backoff_max_ms = options->backoff_max_ms;
+    config.lane.inflight_max = options->inflight_max;
+    config.lane.inflight_bytes_max = options->inflight_bytes_max;
+    config.lane.reply_bytes_max = options->reply_bytes_max;
+    return config;
+}
+
+/* [loop] */
+static void tick(void *ud)
+{
+    nkv_client *client = ud;
+    int64_t now_ns = nkvi_loop_now_ns(client->loop);
+    nkvi_asyncs_expire(client, now_ns);
+    if (client->caching) {
+        (void)nkvi_cache_tidy(client->cache, now_ns, TIDY_ENTRIES);
+    }
+}
+
+typedef struct opening {
+    nkv_client *client;
+    nkv_status status;
+    nkv_error *error;
+} opening;
+
+/* [loop] */
+static void open_on_loop(void *ud)
+{
+    opening *open = ud;
+    nkv_client *client = open->client;
+    nkvi_connector_config config = connector_config(client);
+    open->status = nkvi_standalone_create(&config, &client->connector, open->error);
+    if (open->status != NKV_OK) {
+        return;
+    }
+    client->ticker = nkvi_ticker_start(client->loop, TICK_MS, tick, client);
+    if (client->ticker == NULL) {
+        open->status = nkvi_fail(open->error, NKV_ENOMEM, "no memory for a timer");
+        client->connector->ops->destroy(client->connector);
+        client->connector = NULL;
+        return;
+    }
+    client->connector->ops->start(client->connector);
+}
+
+/* Frees what a client owns besides its loop and lanes. */
+static void client_free(nkv_client *client)
+{
+    nkv_cache_release(client->cache);
+    nkvi_url_clear(&client->url);
+    if (client->strings != NULL) {
+        explicit_bzero(client->strings, client->strings_size); /* the password is among them */
+        nkvi_free(client->strings);
+    }
+    nkvi_flights_clear(&client->flights);
+    (void)pthread_cond_destroy(&client->state_cond);
+    (void)pthread_mutex_destroy(&client->state_mu);
+    nkvi_free(client);
+}
+
+static nkv_status client_open(nkv_client *client, const nkv_options *options, nkv_error *error)
+{
+    nkv_status status = take_options(client, options, error);
+    if (status != NKV_OK) {
+        return status;
+    }
+    merge_url(client);
+    status =
+        nkvi_options_check(&client->options, error); /* what the URL gave is bound by the same */
+    if (status != NKV_OK) {
+        return status;
+    }
+    client->coarse_slack_ns = nkvi_clock_coarse_slack();
+    status = take_cache(client, error);
+    if (status == NKV_OK) {
+        status = nkvi_loop_create(client->options.loop, &client->loop, error);
+    }
+    if (status == NKV_OK) {
+        opening open = {client, NKV_OK, error};
+        nkvi_loop_call(client->loop, open_on_loop, &open);
+        status = open.status;
+        if (status != NKV_OK) {
+            nkvi_loop_destroy(client->loop);
+        }
+    }
+    return status;
+}
+
+nkv_status nkv_client_create(const nkv_options *options, nkv_client **out, nkv_error *error)
+{
+    *out = NULL;
+    nkv_client *client = nkvi_alloc_aligned(64, (sizeof *client + 63) / 64 * 64);
+    if (client == NULL) {
+        return nkvi_fail(error, NKV_ENOMEM, "no memory for a client");
+    }
+    memset(client, 0, sizeof *client);
+    (void)pthread_mutex_init(&client->state_mu, NULL);
+    (void)pthread_cond_init(&client->state_cond, NULL);
+    nkvi_flights_init(&client->flights);
+    nkvi_list_init(&client->asyncs);
+    nkv_status status = client_open(client, options, error);
+    if (status != NKV_OK) {
+        client_free(client);
+        return status;
+    }
+    *out = client;
+    return NKV_OK;
+}
+
+nkv_status nkv_client_share(nkv_client *client, nkv_client **out, nkv_error *error)
+{
+    nkv_options options = client->options;
+    options.cache = client->cache;
+    return nkv_client_create(&options, out, error);
+}
+
+/* ---- ending ---------------------------------------------------------------------------------- */
+
+/* [loop] */
+static void stop_on_loop(void *ud)
+{
+    nkv_client *client = ud;
+    nkvi_ticker_stop(client->ticker);
+    client->connector->ops->stop(client->connector);
+}
+
+/* [loop] */
+static void destroy_on_loop(void *ud)
+{
+    nkv_client *client = ud;
+    client->connector->ops->destroy(client->connector);
+}
+
+void nkv_client_destroy(nkv_client *client)
+{
+    if (client == NULL) {
+        return;
+    }
+    atomic_store(&client->closing, true);
+    nkvi_client_on_state(client, NULL); /* wakes nkv_client_wait_ready */
+    nkvi_loop_call(client->loop, stop_on_loop, client);
+    while (atomic_load(&client->active) > 0) {
+        /* Waiting callers were woken with NKV_ECLOSED; async calls are being delivered by the
+         * loop. */
+        nkvi_loop_flush(client->loop);
+        (void)sched_yield();
+    }
+    nkvi_loop_call(client->loop, destroy_on_loop, client);
+    nkvi_loop_destroy(client->loop);
+    client_free(client);
+}
+
+/* ---- the local side -------------------------------------------------------------------------- */
+
+void nkv_client_invalidate(nkv_client *client, nkv_str key)
+{
+    if (client->caching) {
+        uint32_t spaces = nkvi_cache_write_begin(client->cache, key);
+        nkvi_cache_write_end(client->cache, key, spaces);
+    }
+}
+
+void nkv_client_reset(nkv_client *client)
+{
+    if (client->caching) {
+        nkvi_cache_flush_own(client->cache);
+        nkv_cache_reset(client->cache);
+        nkvi_count_add(&client->counters, NKVI_C_FLUSHES, 1);
+        nkv_event event = {
+            .type = NKV_EVENT_FLUSH, .cause = NKV_FLUSH_RESET, .text = "reset by the client"};
+        nkvi_event_emit(client, &event);
+    }
+}
+
+nkv_cache *nkv_client_cache(nkv_client *client)
+{
+    return client->caching ? nkv_cache_retain(client->cache) : NULL;
+}
+
+uint32_t nkv_client_space(const nkv_client *client)
+{
+    return client->space;
+}

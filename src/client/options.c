@@ -1,0 +1,190 @@
+/* client/options.c - one row per option; defaults, checks and the manual come from it. */
+#include "client/options.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/status.h"
+
+#define AT(field) offsetof(nkv_options, field)
+#define MS_MAX    9.2e12 /* 292 years in ms: a deadline in ns still fits 64 bits with room */
+#define BIG       9.0e18
+
+const nkvi_option nkvi_options_table[] = {
+    {"url", NKVI_OPTION_TEXT, AT(url), 0, 0, 0, "",
+     "`redis://[[user][:password]@]host[:port][/db]` or `unix://[[user][:password]@]/path[?db=N]`; "
+     "NULL is `redis://localhost:6379/0`"},
+    {"username", NKVI_OPTION_TEXT, AT(username), 0, 0, 0, "", "ACL user; wins over the URL's"},
+    {"password", NKVI_OPTION_TEXT, AT(password), 0, 0, 0, "", "password; wins over the URL's"},
+    {"client_name", NKVI_OPTION_TEXT, AT(client_name), 0, 0, 0, "",
+     "name of the connections at the server (CLIENT SETNAME); NULL is `nearkv`"},
+    {"db", NKVI_OPTION_INT, AT(db), -1, 2147483647, -1, "", "database; -1: the URL's, else 0"},
+    {"timeout_ms", NKVI_OPTION_INT64, AT(timeout_ms), 1, MS_MAX, 5000, "ms",
+     "deadline of every call"},
+    {"connect_timeout_ms", NKVI_OPTION_INT64, AT(connect_timeout_ms), 1, MS_MAX, 2000, "ms",
+     "one attempt to connect, handshake included"},
+    {"max_idle_ms", NKVI_OPTION_INT64, AT(max_idle_ms), 10, MS_MAX, 5000, "ms",
+     "a node silent for so long vouches for nothing; a PING is sent after half of it, and the "
+     "connection is given up after twice of it"},
+    {"max_ttl_ms", NKVI_OPTION_INT64, AT(max_ttl_ms), -1, MS_MAX, 600000, "ms",
+     "bound on the age of any cached answer, whatever the key's own expiry; -1: none; 0: nothing "
+     "is "
+     "cached"},
+    {"negative_ttl_ms", NKVI_OPTION_INT64, AT(negative_ttl_ms), -1, MS_MAX, -1, "ms",
+     "the same for «does not exist»; -1: as max_ttl_ms; 0: not cached"},
+    {"backoff_min_ms", NKVI_OPTION_INT64, AT(backoff_min_ms), 1, MS_MAX, 50, "ms",
+     "first pause before connecting again"},
+    {"backoff_max_ms", NKVI_OPTION_INT64, AT(backoff_max_ms), 1, MS_MAX, 2000, "ms",
+     "longest pause before connecting again"},
+    {"level", NKVI_OPTION_ENUM, AT(level), 0, NKV_BARRIER, NKV_EVENTUAL, "",
+     "freshness of reads that do not say: 1 EVENTUAL, 2 DRAIN, 3 BARRIER"},
+    {"inflight_max", NKVI_OPTION_INT64, AT(inflight_max), 1, 16777216, 65536, "requests",
+     "requests queued or under way per connection; beyond it calls return NKV_EBUSY"},
+    {"inflight_bytes_max", NKVI_OPTION_INT64, AT(inflight_bytes_max), 1024, BIG, 67108864, "bytes",
+     "bytes of requests not yet sent per connection; beyond it calls return NKV_EBUSY"},
+    {"reply_bytes_max", NKVI_OPTION_INT64, AT(reply_bytes_max), 1024, BIG, 536870912, "bytes",
+     "a larger bulk in a reply closes the connection"},
+    {"no_cache", NKVI_OPTION_INT, AT(no_cache), 0, 1, 0, "", "1: never cache, never track"},
+    {"cache_scripts", NKVI_OPTION_INT, AT(cache_scripts), 0, 1, 0, "",
+     "1: `EVAL_RO`, `EVALSHA_RO` and `FCALL_RO` with one key are cached; you vouch that they read "
+     "nothing but that key, no clock and no random numbers"},
+    {"cache", NKVI_OPTION_OTHER, AT(cache), 0, 0, 0, "",
+     "share this cache; NULL: one of its own, made from cache_options"},
+    {"cache_options.keys_max", NKVI_OPTION_INT64, AT(cache_options.keys_max), -BIG, 4294967295.0,
+     4096, "keys", "distinct keys; negative: unbounded; 0: nothing is cached"},
+    {"cache_options.bytes_max", NKVI_OPTION_INT64, AT(cache_options.bytes_max), -BIG, BIG, 67108864,
+     "bytes", "keys, answers, index and spare buffers; negative: unbounded; 0: nothing is cached"},
+    {"cache_options.entry_bytes_max", NKVI_OPTION_INT64, AT(cache_options.entry_bytes_max), 0, BIG,
+     0, "bytes", "a larger answer is not cached; 0: half of bytes_max"},
+    {"cache_options.policy", NKVI_OPTION_ENUM, AT(cache_options.policy), 0, NKV_POLICY_S3FIFO,
+     NKV_POLICY_LRU, "", "what leaves when full: 0 LRU (second chance), 1 S3-FIFO"},
+    {"cache_options.strict", NKVI_OPTION_INT, AT(cache_options.strict), 0, 1, 0, "",
+     "1: exact LRU order, for a lock on every hit"},
+    {"cache_options.index", NKVI_OPTION_ENUM, AT(cache_options.index), 0, NKV_INDEX_UTHASH,
+     NKV_INDEX_CHUNKED, "", "0 chunked table, read without a lock; 1 uthash under a mutex"},
+    {"cache_options.confidence", NKVI_OPTION_DOUBLE, AT(cache_options.confidence), 0, 100, 100, "%",
+     "share of hits that are trusted without asking the server"},
+    {"cache_options.dynamic_confidence", NKVI_OPTION_INT, AT(cache_options.dynamic_confidence), 0,
+     1, 0, "", "1: confidence × 0.999 after a dirty answer, × 1.0001 after a confirmed one"},
+    {"cache_options.key_counters", NKVI_OPTION_SIZE, AT(cache_options.key_counters), 0, 16777216,
+     1024, "keys", "keys with hit, miss, invalidation and dirty counters of their own"},
+    {"prefixes", NKVI_OPTION_OTHER, AT(prefixes), 0, 0, 0, "",
+     "array of prefixes_len strings: only keys that begin with one of them are cached"},
+    {"prefixes_len", NKVI_OPTION_SIZE, AT(prefixes_len), 0, 65536, 0, "", "0: all keys"},
+    {"cacheable", NKVI_OPTION_OTHER, AT(cacheable), 0, 0, 0, "",
+     "function that allows or forbids caching per key and command; cacheable_ud is handed to it"},
+    {"on_event", NKVI_OPTION_OTHER, AT(on_event), 0, 0, 0, "",
+     "function that is told of invalidations, flushes, health; on_event_ud is handed to it"},
+    {"loop", NKVI_OPTION_OTHER, AT(loop), 0, 0, 0, "",
+     "libev loop of the caller's to run on; NULL: a thread of its own"},
+};
+
+const size_t nkvi_options_count = sizeof nkvi_options_table / sizeof nkvi_options_table[0];
+
+double nkvi_option_value(const nkvi_option *option, const void *options)
+{
+    const char *at = (const char *)options + option->offset;
+    int64_t wide;
+    int narrow;
+    size_t size;
+    double real;
+    switch (option->kind) {
+    case NKVI_OPTION_INT64:
+        memcpy(&wide, at, sizeof wide);
+        return (double)wide;
+    case NKVI_OPTION_INT:
+    case NKVI_OPTION_ENUM:
+        memcpy(&narrow, at, sizeof narrow);
+        return narrow;
+    case NKVI_OPTION_SIZE:
+        memcpy(&size, at, sizeof size);
+        return (double)size;
+    case NKVI_OPTION_DOUBLE:
+        memcpy(&real, at, sizeof real);
+        return real;
+    case NKVI_OPTION_TEXT:
+    case NKVI_OPTION_OTHER:
+        break;
+    }
+    return 0;
+}
+
+_Static_assert(sizeof(nkv_policy) == sizeof(int) && sizeof(nkv_level) == sizeof(int),
+               "enum options are read as int");
+
+static void set_initial(const nkvi_option *option, void *options)
+{
+    char *at = (char *)options + option->offset;
+    int64_t wide = (int64_t)option->initial;
+    int narrow = (int)option->initial;
+    size_t size = (size_t)option->initial;
+    switch (option->kind) {
+    case NKVI_OPTION_INT64:
+        memcpy(at, &wide, sizeof wide);
+        break;
+    case NKVI_OPTION_INT:
+    case NKVI_OPTION_ENUM:
+        memcpy(at, &narrow, sizeof narrow);
+        break;
+    case NKVI_OPTION_SIZE:
+        memcpy(at, &size, sizeof size);
+        break;
+    case NKVI_OPTION_DOUBLE:
+        memcpy(at, &option->initial, sizeof option->initial);
+        break;
+    case NKVI_OPTION_TEXT:
+    case NKVI_OPTION_OTHER:
+        break; /* NULL already */
+    }
+}
+
+void nkv_options_init_sized(nkv_options *options, size_t size)
+{
+    nkv_options all;
+    memset(&all, 0, sizeof all);
+    for (size_t i = 0; i < nkvi_options_count; i++) {
+        set_initial(&nkvi_options_table[i], &all);
+    }
+    all.cache_options.struct_size = sizeof all.cache_options;
+    /* A caller compiled against an older header has a shorter struct: fill what it has. */
+    memcpy(options, &all, size < sizeof all ? size : sizeof all);
+    options->struct_size = size;
+}
+
+void nkv_call_init_sized(nkv_call *call, size_t size)
+{
+    memset(call, 0, size);
+    call->struct_size = size;
+}
+
+nkv_status nkvi_options_check(const nkv_options *options, nkv_error *error)
+{
+    for (size_t i = 0; i < nkvi_options_count; i++) {
+        const nkvi_option *row = &nkvi_options_table[i];
+        if (row->kind == NKVI_OPTION_TEXT || row->kind == NKVI_OPTION_OTHER) {
+            continue;
+        }
+        double value = nkvi_option_value(row, options);
+        if (isnan(value) || value < row->min || value > row->max) {
+            return nkvi_fail(error, NKV_EINVAL, "option %s is %.17g; allowed is %.17g to %.17g%s%s",
+                             row->name, value, row->min, row->max, row->unit[0] != '\0' ? " " : "",
+                             row->unit);
+        }
+    }
+    if (options->backoff_min_ms > options->backoff_max_ms) {
+        return nkvi_fail(error, NKV_EINVAL,
+                         "option backoff_min_ms (%lld) is above backoff_max_ms (%lld)",
+                         (long long)options->backoff_min_ms, (long long)options->backoff_max_ms);
+    }
+    if (options->prefixes_len > 0 && options->prefixes == NULL) {
+        return nkvi_fail(error, NKV_EINVAL, "option prefixes is NULL but prefixes_len is %zu",
+                         options->prefixes_len);
+    }
+    for (size_t i = 0; i < options->prefixes_len; i++) {
+        if (options->prefixes[i] == NULL) {
+            return nkvi_fail(error, NKV_EINVAL, "option prefixes[%zu] is NULL", i);
+        }
+    }
+    return NKV_OK;
+}

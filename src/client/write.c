@@ -1,0 +1,205 @@
+/* client/write.c - SET, DEL and transactions. */
+#include "client/write.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/status.h"
+#include "client/barrier.h"
+#include "client/command.h"
+#include "client/gather.h"
+#include "client/plan.h"
+
+nkv_status nkvi_data_call_wait(nkv_client *client, nkvi_peer *peer, const nkvi_data_call *call,
+                               nkv_value **out, nkv_error *error)
+{
+    nkvi_gather gather;
+    nkvi_slot slot;
+    nkvi_gather_init(&gather);
+    nkvi_slot_open(&slot, &gather);
+    nkvi_data_call_send(client, peer, call, &slot.waiter);
+    nkvi_gather_wait(&gather, &client->flights, call->deadline_ns);
+    if (slot.status < 0) {
+        *error = gather.error;
+    }
+    *out = slot.value;
+    nkvi_gather_clear(&gather);
+    return slot.status;
+}
+
+nkv_status nkvi_settled(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns, nkv_status status,
+                        nkv_value **out, nkv_error *error)
+{
+    nkv_error why = {.status = NKV_OK};
+    nkv_status settled = nkvi_write_settle(client, peer, deadline_ns, &why);
+    if (settled == NKV_OK) {
+        return status;
+    }
+    nkv_value_release(*out);
+    *out = NULL;
+    *error = why;
+    return settled;
+}
+
+/* Sends one command that writes `keys`, all at the peer of the first. */
+static nkv_status write_command(nkv_client *client, const nkv_argv *command, const nkv_str *keys,
+                                size_t keys_len, nkv_call *call, nkv_value **out)
+{
+    nkv_error error = {.status = NKV_OK};
+    *out = NULL;
+    nkv_status status = nkvi_client_enter_blocking(client, &error);
+    if (status != NKV_OK) {
+        return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
+    }
+    nkvi_buf bytes;
+    nkvi_buf_init(&bytes);
+    nkvi_buf_resp(&bytes, (size_t)command->argc, command->argv);
+    nkvi_data_call data = {.bytes = &bytes,
+                           .replies = 1,
+                           .keys = keys,
+                           .keys_len = keys_len,
+                           .deadline_ns = nkvi_call_deadline(client, call)};
+    nkvi_peer *peer = client->connector->ops->route(client->connector, keys[0]);
+    nkvi_count_add(&client->counters, NKVI_C_WRITES, 1);
+    status = nkvi_data_call_wait(client, peer, &data, out, &error);
+    nkvi_client_leave(client);
+    return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
+}
+
+nkv_status nkv_set(nkv_client *client, nkv_str key, nkv_str value, int64_t ttl_ms, nkv_call *call)
+{
+    nkv_error error;
+    if (ttl_ms < 0) {
+        (void)nkvi_fail(&error, NKV_EINVAL, "ttl_ms is %lld; allowed is 0 (no expiry) or more",
+                        (long long)ttl_ms);
+        return nkvi_call_done(call, NKV_EINVAL, NKV_FROM_LOCAL, &error);
+    }
+    char ttl[24];
+    int digits = snprintf(ttl, sizeof ttl, "%lld", (long long)ttl_ms);
+    nkv_str argv[5] = {nkv_cstr("SET"), key, value, nkv_cstr("PX"),
+                       nkv_str_make(ttl, (size_t)digits)};
+    nkv_value *reply;
+    const nkv_argv set = {ttl_ms > 0 ? 5 : 3, argv};
+    nkv_status status = write_command(client, &set, &key, 1, call, &reply);
+    nkv_value_release(reply);
+    return status;
+}
+
+nkv_status nkv_del(nkv_client *client, const nkv_str *keys, size_t n, nkv_call *call,
+                   int64_t *removed)
+{
+    if (removed != NULL) {
+        *removed = 0;
+    }
+    if (n == 0) {
+        return nkvi_call_done(call, NKV_OK, NKV_FROM_LOCAL, NULL);
+    }
+    nkv_error error;
+    nkv_str *argv = n < INT32_MAX ? nkvi_alloc((n + 1) * sizeof *argv) : NULL;
+    if (argv == NULL) {
+        (void)nkvi_fail(&error, NKV_ENOMEM, "no memory to delete %zu keys", n);
+        return nkvi_call_done(call, NKV_ENOMEM, NKV_FROM_LOCAL, &error);
+    }
+    argv[0] = nkv_cstr("DEL");
+    memcpy(argv + 1, keys, n * sizeof *argv);
+    nkv_value *reply;
+    const nkv_argv del = {(int)n + 1, argv};
+    nkv_status status = write_command(client, &del, keys, n, call, &reply);
+    if (status == NKV_OK && removed != NULL) {
+        *removed = nkv_value_reply(reply).integer;
+    }
+    nkv_value_release(reply);
+    nkvi_free(argv);
+    return status;
+}
+
+/* ---- transactions ---------------------------------------------------------------------------- */
+
+/* The keys that the commands name, whether they write or not: forgetting one too many is
+ * harmless. */
+typedef struct key_set {
+    nkvi_buf buf; /* of nkv_str */
+    bool flush;
+    bool settle; /* one of them may write keys that it does not name */
+} key_set;
+
+static nkv_status collect(key_set *set, const nkv_argv *command, size_t at, nkv_error *error)
+{
+    if (command->argc < 1) {
+        return nkvi_fail(error, NKV_EINVAL, "command %zu of the transaction is empty", at + 1);
+    }
+    const nkvi_command *known = nkvi_command_find((size_t)command->argc, command->argv);
+    if (known->klass == NKVI_COMMAND_REFUSED) {
+        return nkvi_fail(error, NKV_EREFUSED, "command %zu of the transaction, %s: %s", at + 1,
+                         known->name, known->reason);
+    }
+    set->flush = set->flush || known->klass == NKVI_COMMAND_FLUSH;
+    if (known->klass == NKVI_COMMAND_WRITE || known->klass == NKVI_COMMAND_UNKNOWN) {
+        /* Every argument: keys are among them, and the others are no keys of anybody's. */
+        nkvi_buf_append(&set->buf, command->argv + 1,
+                        (size_t)(command->argc - 1) * sizeof *command->argv);
+        set->settle =
+            set->settle || known->klass == NKVI_COMMAND_UNKNOWN || nkvi_command_is_script(known);
+    }
+    return NKV_OK;
+}
+
+static nkv_status transaction_bytes(const nkv_argv *commands, size_t n, nkvi_buf *bytes,
+                                    key_set *set, nkv_error *error)
+{
+    nkv_str multi = nkv_cstr("MULTI"), exec = nkv_cstr("EXEC");
+    nkvi_buf_resp(bytes, 1, &multi);
+    for (size_t i = 0; i < n; i++) {
+        nkv_status status = collect(set, &commands[i], i, error);
+        if (status != NKV_OK) {
+            return status;
+        }
+        nkvi_buf_resp(bytes, (size_t)commands[i].argc, commands[i].argv);
+    }
+    nkvi_buf_resp(bytes, 1, &exec);
+    if (bytes->failed || set->buf.failed) {
+        return nkvi_fail(error, NKV_ENOMEM, "no memory for a transaction of %zu commands", n);
+    }
+    return NKV_OK;
+}
+
+nkv_status nkv_transaction(nkv_client *client, const nkv_argv *commands, size_t n, nkv_call *call,
+                           nkv_value **out)
+{
+    nkv_error error = {.status = NKV_OK};
+    *out = NULL;
+    nkv_status status = nkvi_client_enter_blocking(client, &error);
+    if (status != NKV_OK) {
+        return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
+    }
+    nkvi_buf bytes;
+    key_set set = {.flush = false};
+    nkvi_buf_init(&bytes);
+    nkvi_buf_init(&set.buf);
+    status = n < 1000000 ? transaction_bytes(commands, n, &bytes, &set, &error)
+                         : nkvi_fail(&error, NKV_EINVAL,
+                                     "a transaction of %zu commands; allowed are "
+                                     "fewer than 1000000",
+                                     n);
+    if (status == NKV_OK) {
+        nkv_str *keys = (nkv_str *)(void *)set.buf.data;
+        nkvi_data_call data = {.bytes = &bytes,
+                               .replies = (unsigned)n + 2,
+                               .keys = keys,
+                               .keys_len = set.buf.len / sizeof *keys,
+                               .flush = set.flush,
+                               .deadline_ns = nkvi_call_deadline(client, call)};
+        nkv_str first = data.keys_len > 0 ? keys[0] : nkv_cstr("");
+        nkvi_peer *peer = client->connector->ops->route(client->connector, first);
+        nkvi_count_add(&client->counters, NKVI_C_WRITES, 1);
+        status = nkvi_data_call_wait(client, peer, &data, out, &error);
+        if (set.settle && (status == NKV_OK || status == NKV_EREPLY)) {
+            status = nkvi_settled(client, peer, data.deadline_ns, status, out, &error);
+        }
+    }
+    nkvi_buf_clear(&bytes);
+    nkvi_buf_clear(&set.buf);
+    nkvi_client_leave(client);
+    return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
+}
