@@ -1,0 +1,159 @@
+/* cli/help.c - what the command tells about itself.
+ *
+ * The options come from the table in options.c; here is what stands around them.                 */
+#include "cli/help.h"
+
+#include <string.h>
+
+#include <nearkv/version.h>
+
+#include "cli/connect.h"
+#include "cli/options.h"
+
+static const char overview[] =
+    "nearkv - a cache in front of Redis or Valkey that the server itself keeps fresh\n"
+    "\n"
+    "usage:\n"
+    "  nearkv shell  [option ...] [-- command ...]   talk to a server through the cache\n"
+    "  nearkv replay [option ...]                    replay prefix traffic, with and\n"
+    "                                                without the cache\n"
+    "  nearkv help   [shell|replay]                  this text, or all about a command\n"
+    "  nearkv --version\n"
+    "\n"
+    "try it without a server of your own:\n"
+    "  nearkv shell --embedded\n"
+    "  nearkv replay --embedded --synthetic\n";
+
+static const char exit_status[] =
+    "\n"
+    "exit status:\n"
+    "  0        fine\n"
+    "  1        failure: no connection, a wrong answer found by --verify, a file that\n"
+    "           cannot be read, ...\n"
+    "  2        usage: an option, a value or a URL is wrong\n"
+    "  128 + N  ended by signal N\n";
+
+static const char environment[] =
+    "\n"
+    "environment:\n"
+    "  NEARKV_PASSWORD      the password, unless an option or the URL has one\n"
+    "  NEARKV_REDIS_SERVER  the server that --embedded starts\n"
+    "  TMPDIR               where --embedded makes its directory; default /tmp\n";
+
+static const char shell_head[] =
+    "nearkv shell - talk to a server through the cache\n"
+    "\n"
+    "usage: nearkv shell [option ...]              lines from a terminal or a pipe\n"
+    "       nearkv shell [option ...] -- command   one command; status 1 if it fails\n"
+    "\n"
+    "Every answer tells where it came from and how long it took:\n"
+    "  cache   from memory         joined  shared the question of another caller\n"
+    "  server  asked for now       local   answered by the shell itself\n"
+    "\n"
+    "A line is split as redis-cli does: \"...\" with \\n \\r \\t \\b \\a \\xHH, '...' with \\'.\n"
+    "MULTI collects commands here, EXEC sends them as one transaction, DISCARD forgets\n"
+    "them. Commands that change the shared connection, or block on it, are refused\n"
+    "with the reason.\n"
+    "\n"
+    "commands that are not for the server (:help lists them):\n"
+    "  :stats :health :prefix KEY ... :level LEVEL :invalidate KEY ... :reset\n"
+    "  :sleep MS :help :quit\n"
+    "\n"
+    "With --json the answer to a line is one JSON object on a line, one of\n"
+    "  {\"cmd\":\"GET\",\"from\":\"cache\",\"value\":\"bar\",\"us\":0.412}\n"
+    "  {\"cmd\":\"GET\",\"error\":\"...\"}           {\"error\":\"...\"} for a malformed line\n"
+    "where the value is\n"
+    "  nil                a null\n"
+    "  integer, double    a number; \"inf\", \"-inf\" and \"nan\" are strings\n"
+    "  string, status     a string; {\"b64\":\"...\"} if it is not UTF-8\n"
+    "  array, set         an array; an error within it is {\"error\":\"...\"}\n"
+    "  map                an object; a key that is no string is the text of its JSON;\n"
+    "                     {\"pairs\":[[key,value],...]} if two would be the same\n"
+    "For MGET and EXISTS of several keys \"from\" is an array, one for each key.\n"
+    "\n"
+    "On a terminal lines are edited and kept in ~/.nearkv_history (NEARKV_HISTORY names\n"
+    "another file, empty: none), except those that carry a password.\n"
+    "\n"
+    "options:\n";
+
+static const char replay_head[] =
+    "nearkv replay - replay prefix traffic, with and without the cache\n"
+    "\n"
+    "usage: nearkv replay --trace FILE | --synthetic [option ...]\n"
+    "\n"
+    "A request is a prompt cut into blocks. Each is replayed as an engine does that\n"
+    "keeps blocks of computed state in a server: look up how many leading blocks are\n"
+    "there, fetch those, store the others. Every request is done twice, by a client\n"
+    "with a cache and by one without, on keys of their own, one right after the other,\n"
+    "and either goes first in turn: so both meet the same server, the same data and\n"
+    "the same machine.\n"
+    "\n"
+    "The table tells how many keys were asked for and how many were answered locally,\n"
+    "the round trips, and the latency of the steps; \"lookup + fetch\" is what a prompt\n"
+    "waits for, with --asks N all N lookups. Percentiles are right within 1.6 %.\n"
+    "\n"
+    "A trace has a JSON object a line; only hash_ids counts, the numbers of the\n"
+    "prompt's blocks: equal numbers mean an equal prompt up to that block. As in\n"
+    "  {\"timestamp\": 0, \"input_length\": 1024, \"hash_ids\": [0, 1, 2]}\n"
+    "A line that is no such object ends the replay with exit status 1.\n"
+    "\n"
+    "--synthetic makes requests of the shape that a chat service has:\n"
+    "  opening     a request opens a conversation: a shared system prompt (one of four,\n"
+    "              of 1, 1, 2 and 3 blocks, in 70, 15, 10 and 5 %) and fresh blocks; 11\n"
+    "              blocks in the median, a quarter has 3 or less, a tenth 50 or more,\n"
+    "              247 at most\n"
+    "  continuing  with probability 0.44 a request is continued, once: by all its\n"
+    "              blocks but the last, and fresh ones: 2 in the median, a tenth adds\n"
+    "              20 or more\n"
+    "  when        late: 423 requests later in the median of a run of 12,000 (3.5 % of\n"
+    "              a shorter run), a tenth after nearly four times that\n"
+    "All is drawn with --seed: the same seed makes the same requests.\n"
+    "\n"
+    "SIGINT ends the replay with the table so far and exit status 130; a second one\n"
+    "ends it at once. The keys are deleted at the end (--keep leaves them), and expire\n"
+    "in a day in any case.\n"
+    "\n"
+    "options:\n";
+
+bool nkvi_help_text(nkvi_out *out, const char *topic)
+{
+    if (topic == NULL) {
+        nkvi_out_text(out, overview);
+        nkvi_out_text(out, exit_status);
+    } else if (strcmp(topic, "shell") == 0) {
+        nkvi_out_text(out, shell_head);
+        nkvi_options_help(out, NKVI_FOR_SHELL);
+        nkvi_out_text(out, exit_status);
+        nkvi_out_text(out, environment);
+    } else if (strcmp(topic, "replay") == 0) {
+        nkvi_out_text(out, replay_head);
+        nkvi_options_help(out, NKVI_FOR_REPLAY);
+        nkvi_out_text(out, exit_status);
+        nkvi_out_text(out, environment);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+int nkvi_help_print(const char *topic)
+{
+    nkvi_out out = {0};
+    int status = NKVI_EXIT_OK;
+
+    if (!nkvi_help_text(&out, topic)) {
+        fprintf(stderr, "nearkv: there is no help on %s; topics: shell, replay\n", topic);
+        return NKVI_EXIT_USAGE;
+    }
+    if (!nkvi_out_write(&out, stdout)) {
+        status = NKVI_EXIT_FAILURE;
+    }
+    nkvi_out_clear(&out);
+    return status;
+}
+
+void nkvi_version_text(nkvi_out *out)
+{
+    nkvi_out_printf(out, "nearkv %d.%d.%d\n", NKV_VERSION_MAJOR, NKV_VERSION_MINOR,
+                    NKV_VERSION_PATCH);
+}

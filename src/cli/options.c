@@ -1,0 +1,478 @@
+/* cli/options.c - what the user asked for: one table from which parser, checks and help come.
+ *
+ * A row says what an option is called, what it takes, what is allowed and where it goes.  Its
+ * default is a text that goes through the same parser as the user's, so help and behaviour cannot
+ * differ.
+ *
+ * Invariant    I1  Every row's default is one that the row itself allows.
+ *              I2  A secret is copied before it is overwritten in argv.                          */
+#include "cli/options.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/must.h"
+#include "cli/secret.h"
+#include "cli/values.h"
+
+typedef enum kind { FLAG, TEXT, SECRET, LIST, INTEGER, BYTES, TIME, PERCENT, CHOICE } kind;
+
+typedef struct row {
+    const char *name, *argument;
+    kind kind;
+    size_t offset; /* into nkvi_settings */
+    unsigned commands;
+    const char
+        *initial;     /* NULL: not given                                                          */
+    int64_t min, max; /* INTEGER, BYTES; TIME in ms; PERCENT                                      */
+    const char *text;
+} row;
+
+#define TO(field) offsetof(nkvi_settings, field)
+#define BOTH      (NKVI_FOR_SHELL | NKVI_FOR_REPLAY)
+#define DAY_MS    (INT64_C(24) * 3600 * 1000)
+#define MANY      INT64_C(9000000000000) /* 285 years in ms */
+
+static const row rows[] = {
+    {"url", "URL", TEXT, TO(url), BOTH, NULL, 0, 0,
+     "redis://[[user][:password]@]host[:port][/db] or unix://[[user][:password]@]/path[?db=N]; "
+     "default redis://localhost:6379"},
+    {"embedded", NULL, FLAG, TO(embedded), BOTH, NULL, 0, 0,
+     "start a private redis-server on a unix socket in a directory of its own, and stop it at the "
+     "end, however the end comes"},
+    {"username", "NAME", TEXT, TO(username), BOTH, NULL, 0, 0, "wins over the URL's"},
+    {"password", "PASSWORD", SECRET, TO(password), BOTH, NULL, 0, 0,
+     "wins over all others; second best, because others may see it in the process list for the "
+     "moment before it is overwritten there"},
+    {"password-file", "FILE", TEXT, TO(password_file), BOTH, NULL, 0, 0,
+     "the password is the first line of this file; wins over the URL's"},
+    {"password-env", "NAME", TEXT, TO(password_env), BOTH, "NEARKV_PASSWORD", 0, 0,
+     "the password is the value of this environment variable, if no other is given"},
+    {"db", "N", INTEGER, TO(db), BOTH, "-1", -1, INT32_MAX, "database; -1: the URL's"},
+    {"client-name", "NAME", TEXT, TO(client_name), BOTH, NULL, 0, 0,
+     "what CLIENT LIST shows; default nearkv"},
+    {"timeout", "TIME", TIME, TO(timeout_ms), BOTH, "5", 1, DAY_MS, "deadline of a command"},
+    {"connect-timeout", "TIME", TIME, TO(connect_timeout_ms), BOTH, "2", 1, DAY_MS,
+     "deadline of a connection attempt"},
+    {"no-cache", NULL, FLAG, TO(no_cache), NKVI_FOR_SHELL, NULL, 0, 0,
+     "cache nothing: every command goes to the server"},
+    {"max-keys", "N", INTEGER, TO(keys_max), BOTH, "4096", -1, UINT32_MAX,
+     "keys cached at most; -1: no limit, 0: cache nothing"},
+    {"max-bytes", "BYTES", BYTES, TO(bytes_max), BOTH, "64m", -1, INT64_MAX,
+     "bytes cached at most, all overhead included; -1: no limit, 0: cache nothing"},
+    {"max-idle", "TIME", TIME, TO(idle_max_ms), BOTH, "5", 10, DAY_MS,
+     "silence of a server after which nothing it vouched for is served"},
+    {"max-ttl", "TIME", TIME, TO(ttl_max_ms), BOTH, "600", -1000, MANY,
+     "age at which an answer is of no use any more; -1: no limit"},
+    {"negative-ttl", "TIME", TIME, TO(negative_ttl_ms), BOTH, "-1", -1000, MANY,
+     "the same for «does not exist»; -1: as --max-ttl"},
+    {"policy", "lru|s3fifo", CHOICE, TO(policy), BOTH, "lru", 0, 0,
+     "which key leaves a full cache"},
+    {"strict", NULL, FLAG, TO(strict), BOTH, NULL, 0, 0,
+     "exact LRU order, at the price of a lock on every hit"},
+    {"confidence", "PERCENT", PERCENT, TO(confidence), BOTH, "100", 0, 100,
+     "share of the cached answers that are trusted without asking the server"},
+    {"dynamic-confidence", NULL, FLAG, TO(dynamic_confidence), BOTH, NULL, 0, 0,
+     "less confidence with every wrong answer found, more with every right one"},
+    {"level", "eventual|drain|barrier", CHOICE, TO(level), BOTH, "eventual", 0, 0,
+     "how fresh reads are: as fresh as what was processed so far; as what the socket holds; as "
+     "everything that was acknowledged to anyone before the read began"},
+    {"prefix", "PREFIX", LIST, TO(prefixes), NKVI_FOR_SHELL, NULL, 0, 0,
+     "cache only keys that begin so; may be given several times"},
+    {"trace", "FILE", TEXT, TO(trace), NKVI_FOR_REPLAY, NULL, 0, 0,
+     "replay this file: JSON lines with hash_ids, the numbers of a prompt's blocks; -: standard "
+     "input"},
+    {"synthetic", NULL, FLAG, TO(synthetic), NKVI_FOR_REPLAY, NULL, 0, 0,
+     "replay made-up traffic of the same shape (see below)"},
+    {"seed", "N", INTEGER, TO(seed), NKVI_FOR_REPLAY, "1", 0, INT64_MAX,
+     "of the made-up traffic: the same seed makes the same requests"},
+    {"requests", "N", INTEGER, TO(requests), NKVI_FOR_REPLAY, "0", 0, MANY,
+     "stop after so many; 0: all of the trace, 1000 made-up ones"},
+    {"asks", "N", INTEGER, TO(asks), NKVI_FOR_REPLAY, "1", 1, 1000,
+     "ask so many times how long the prefix of a request is, as a scheduler does at every step "
+     "while "
+     "the request waits"},
+    {"threads", "N", INTEGER, TO(threads), NKVI_FOR_REPLAY, "1", 1, 256,
+     "so many threads share the requests"},
+    {"value-bytes", "BYTES", BYTES, TO(value_bytes), NKVI_FOR_REPLAY, "2048", 1, 32 << 20,
+     "size of a block"},
+    {"chunk", "N", INTEGER, TO(chunk), NKVI_FOR_REPLAY, "256", 1, 65536,
+     "keys that are asked for in one call"},
+    {"verify", NULL, FLAG, TO(verify), NKVI_FOR_REPLAY, NULL, 0, 0,
+     "compare every local answer with the server's own, key by key; a difference is exit status 1"},
+    {"key-prefix", "PREFIX", TEXT, TO(key_prefix), NKVI_FOR_REPLAY, "nearkv:replay:", 0, 0,
+     "all keys begin so; a number of this run follows"},
+    {"keep", NULL, FLAG, TO(keep), NKVI_FOR_REPLAY, NULL, 0, 0,
+     "leave the keys on the server; else they are deleted at the end"},
+    {"json", NULL, FLAG, TO(json), BOTH, NULL, 0, 0,
+     "output for programs: JSON, one object a line"},
+    {"help", NULL, FLAG, TO(help), BOTH, NULL, 0, 0, "show this text"},
+};
+
+#define ROWS (sizeof rows / sizeof rows[0])
+
+static void *field(nkvi_settings *settings, const row *option)
+{
+    return (char *)settings + option->offset;
+}
+
+static const char *command_name(unsigned command)
+{
+    return command == NKVI_FOR_SHELL ? "shell" : "replay";
+}
+
+/* ---- One value ------------------------------------------------------------------------------- */
+
+static void set_text(char **text, const char *value)
+{
+    free(*text);
+    *text = nkvi_must_copy_text(value);
+}
+
+static void add_text(nkvi_texts *texts, const char *value)
+{
+    texts->text = nkvi_must_grow(texts->text, texts->n + 1, sizeof *texts->text);
+    texts->text[texts->n++] = nkvi_must_copy_text(value);
+}
+
+static bool set_percent(double *percent, const char *value, const row *option)
+{
+    double number;
+
+    if (!nkvi_value_double(value, &number) || number < (double)option->min ||
+        number > (double)option->max) {
+        return false;
+    }
+    *percent = number;
+    return true;
+}
+
+static bool set_number(int64_t *target, const char *value, const row *option)
+{
+    int64_t number = 0;
+    bool readable = option->kind == INTEGER ? nkvi_value_integer(value, &number)
+                    : option->kind == BYTES ? nkvi_value_bytes(value, &number)
+                                            : nkvi_value_ms(value, &number);
+
+    if (!readable || number < option->min || number > option->max) {
+        return false;
+    }
+    *target = number;
+    return true;
+}
+
+/* Stores `value`; returns false if the row does not allow it. */
+static bool set(nkvi_settings *settings, const row *option, const char *value)
+{
+    void *target = field(settings, option);
+
+    switch (option->kind) {
+    case FLAG:
+        *(int64_t *)target = 1;
+        return true;
+    case TEXT:
+    case SECRET:
+        set_text(target, value);
+        return true;
+    case LIST:
+        add_text(target, value);
+        return true;
+    case PERCENT:
+        return set_percent(target, value, option);
+    case CHOICE:
+        return nkvi_value_choice(value, option->argument, target);
+    case INTEGER:
+    case BYTES:
+    case TIME:
+        return set_number(target, value, option);
+    }
+    return false;
+}
+
+/* A time as it is typed. */
+static void add_time(nkvi_out *out, int64_t ms)
+{
+    if (ms % 1000 == 0) {
+        nkvi_out_printf(out, "%" PRId64, ms / 1000);
+    } else {
+        nkvi_out_printf(out, "%" PRId64 "ms", ms);
+    }
+}
+
+/* "from A to B", or "A or more" where B is no limit to speak of. */
+static void add_range(nkvi_out *out, const row *option)
+{
+    bool open = option->max >= MANY;
+
+    nkvi_out_text(out, open ? "" : "from ");
+    if (option->kind == TIME) {
+        add_time(out, option->min);
+    } else {
+        nkvi_out_printf(out, "%" PRId64, option->min);
+    }
+    nkvi_out_text(out, open ? " or more" : " to ");
+    if (!open && option->kind == TIME) {
+        add_time(out, option->max);
+    } else if (!open) {
+        nkvi_out_printf(out, "%" PRId64, option->max);
+    }
+}
+
+/* What the row allows, in words. */
+static void add_allowed(nkvi_out *out, const row *option)
+{
+    switch (option->kind) {
+    case INTEGER:
+        nkvi_out_text(out, "a whole number ");
+        break;
+    case BYTES:
+        nkvi_out_text(out, "a number of bytes (k, m, g allowed) ");
+        break;
+    case TIME:
+        nkvi_out_text(out, "a time in seconds (ms, s, m, h allowed) ");
+        break;
+    case PERCENT:
+        nkvi_out_text(out, "a number ");
+        break;
+    case CHOICE:
+        nkvi_out_printf(out, "one of %s", option->argument);
+        return;
+    case FLAG:
+    case TEXT:
+    case SECRET:
+    case LIST:
+        nkvi_out_printf(out, "a %s", option->argument != NULL ? option->argument : "nothing");
+        return;
+    }
+    add_range(out, option);
+}
+
+/* ---- The arguments --------------------------------------------------------------------------- */
+
+typedef struct arguments {
+    unsigned command;
+    int argc;
+    char **argv;
+    int next;
+    nkvi_out *error;
+} arguments;
+
+static const row *find(const char *name, size_t len, unsigned command)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        if ((rows[i].commands & command) != 0 && strlen(rows[i].name) == len &&
+            memcmp(rows[i].name, name, len) == 0) {
+            return &rows[i];
+        }
+    }
+    return NULL;
+}
+
+static bool fail(const arguments *in, const char *what, const char *argument)
+{
+    nkvi_out_printf(in->error, "nearkv %s: %s: %s; nearkv help %s lists what is allowed\n",
+                    command_name(in->command), argument, what, command_name(in->command));
+    return false;
+}
+
+/* Overwrites what a value of this row must not show in the process list. */
+static void wipe(const row *option, char *value)
+{
+    if (option->kind == SECRET) {
+        nkvi_secret_wipe(value);
+    } else if (option->offset == TO(url)) {
+        nkvi_secret_wipe_url(value);
+    }
+}
+
+/* Stores the option at in->next - 1, whose name is `len` long; `value` follows "=", or is NULL. */
+static bool take_option(nkvi_settings *settings, arguments *in, size_t len, char *value)
+{
+    char *argument = in->argv[in->next - 1];
+    const row *option = find(argument + 2, len, in->command);
+
+    if (option == NULL) {
+        argument[2 + len] = '\0'; /* what follows "=" may be a secret */
+        return fail(in, "no such option", argument);
+    }
+    if (option->kind == FLAG && value != NULL) {
+        nkvi_out_printf(in->error, "nearkv %s: --%s takes no value\n", command_name(in->command),
+                        option->name);
+        return false;
+    }
+    if (option->kind != FLAG && value == NULL) {
+        if (in->next == in->argc) {
+            nkvi_out_printf(in->error, "nearkv %s: --%s needs ", command_name(in->command),
+                            option->name);
+            add_allowed(in->error, option);
+            nkvi_out_char(in->error, '\n');
+            return false;
+        }
+        value = in->argv[in->next++];
+    }
+    bool allowed = set(settings, option, value);
+    if (!allowed) {
+        nkvi_out_printf(in->error, "nearkv %s: --%s takes ", command_name(in->command),
+                        option->name);
+        add_allowed(in->error, option);
+        nkvi_out_printf(in->error, ", not \"%s\"\n", value != NULL ? value : "");
+    }
+    if (value != NULL) {
+        wipe(option, value);
+    }
+    return allowed;
+}
+
+static bool take_arguments(nkvi_settings *settings, arguments *in)
+{
+    while (in->next < in->argc) {
+        char *argument = in->argv[in->next++];
+
+        if (strcmp(argument, "--") == 0) {
+            settings->rest = in->argv + in->next;
+            settings->rest_n = (size_t)(in->argc - in->next);
+            return true;
+        }
+        if (strcmp(argument, "-h") == 0) {
+            settings->help = 1;
+        } else if (strncmp(argument, "--", 2) != 0) {
+            nkvi_secret_wipe_url(argument); /* a URL that stands where none is wanted */
+            return fail(in, "what is this for? Options begin with --", argument);
+        } else {
+            char *equals = strchr(argument, '=');
+            size_t len = equals != NULL ? (size_t)(equals - argument) - 2 : strlen(argument) - 2;
+            if (!take_option(settings, in, len, equals != NULL ? equals + 1 : NULL)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* What no single row can tell.  Returns what is wrong, or NULL. */
+static const char *check_together(const nkvi_settings *settings, unsigned command)
+{
+    if (settings->embedded && settings->url != NULL) {
+        return "--embedded starts a server of its own: leave --url out";
+    }
+    if (settings->embedded && (settings->password != NULL || settings->password_file != NULL ||
+                               settings->username != NULL)) {
+        return "the server of --embedded knows no users: leave --username and --password out";
+    }
+    if (command != NKVI_FOR_REPLAY || settings->help) {
+        return NULL;
+    }
+    if (settings->rest_n > 0) {
+        return "nothing may follow --";
+    }
+    if (settings->trace != NULL && settings->synthetic) {
+        return "--trace FILE or --synthetic, not both";
+    }
+    if (settings->trace == NULL && !settings->synthetic) {
+        return "what is to be replayed? Give --trace FILE or --synthetic";
+    }
+    return NULL;
+}
+
+bool nkvi_options_parse(nkvi_settings *settings, unsigned command, int argc, char **argv,
+                        nkvi_out *error)
+{
+    arguments in = {command, argc, argv, 0, error};
+
+    *settings = (nkvi_settings){0};
+    for (size_t i = 0; i < ROWS; i++) {
+        if (rows[i].initial != NULL) {
+            (void)set(settings, &rows[i], rows[i].initial);
+        }
+    }
+    bool fine = take_arguments(settings, &in);
+    const char *wrong = fine ? check_together(settings, command) : NULL;
+    if (wrong != NULL) {
+        nkvi_out_printf(error, "nearkv %s: %s\n", command_name(command), wrong);
+    }
+    if (!fine || wrong != NULL) {
+        nkvi_settings_clear(settings);
+        return false;
+    }
+    return true;
+}
+
+void nkvi_settings_clear(nkvi_settings *settings)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        void *target = field(settings, &rows[i]);
+        if (rows[i].kind == SECRET && *(char **)target != NULL) {
+            nkvi_secret_wipe(*(char **)target);
+        }
+        if (rows[i].kind == TEXT || rows[i].kind == SECRET) {
+            free(*(char **)target);
+        } else if (rows[i].kind == LIST) {
+            nkvi_texts *texts = target;
+            for (size_t t = 0; t < texts->n; t++) {
+                free(texts->text[t]);
+            }
+            free(texts->text);
+        }
+    }
+    *settings = (nkvi_settings){0};
+}
+
+/* ---- Help ------------------------------------------------------------------------------------ */
+
+#define HELP_COLUMNS 80
+
+/* `text` in lines of HELP_COLUMNS at most, each set in by `indent`; the first one is begun
+ * already.                                                                                       */
+static void add_wrapped(nkvi_out *out, const char *text, size_t indent)
+{
+    size_t column = indent;
+
+    while (*text != '\0') {
+        size_t len = strcspn(text, " ");
+        if (column + 1 + len > HELP_COLUMNS && column > indent) {
+            nkvi_out_printf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
+            nkvi_out_char(out, ' ');
+            column++;
+        }
+        nkvi_out_add(out, text, len);
+        column += len;
+        text += len + strspn(text + len, " ");
+    }
+    nkvi_out_char(out, '\n');
+}
+
+static void add_option_help(nkvi_out *out, const row *option)
+{
+    nkvi_out text = {0};
+
+    nkvi_out_printf(out, "  --%s%s%s\n          ", option->name,
+                    option->argument != NULL ? " " : "",
+                    option->argument != NULL ? option->argument : "");
+    nkvi_out_text(&text, option->text);
+    if (option->kind == INTEGER || option->kind == BYTES || option->kind == TIME ||
+        option->kind == PERCENT) {
+        nkvi_out_text(&text, "; ");
+        add_range(&text, option);
+    }
+    if (option->initial != NULL) {
+        nkvi_out_printf(&text, "; default %s", option->initial);
+    }
+    nkvi_out_add(&text, "", 1);
+    add_wrapped(out, text.data, 10);
+    nkvi_out_clear(&text);
+}
+
+void nkvi_options_help(nkvi_out *out, unsigned command)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        if ((rows[i].commands & command) != 0) {
+            add_option_help(out, &rows[i]);
+        }
+    }
+    nkvi_out_text(out,
+                  "\nTIME is in seconds, or with ms, s, m or h behind it: 5, 0.5, 250ms, 10m.\n"
+                  "BYTES may have k, m or g behind it. --name=value is --name value.\n");
+}

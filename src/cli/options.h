@@ -1,0 +1,64 @@
+/* cli/options.h - what the user asked for: one table from which parser, checks and help come.
+ *
+ *      argv --nkvi_options_parse()--> nkvi_settings --nkvi_options_client()--> nkv_options
+ *                     |
+ *                the table: name, argument, default, range, text ------> nkvi_options_help()
+ *
+ * Ownership  Texts of nkvi_settings are owned by it or constant; nkvi_settings_clear() frees.
+ * Threads    Called from main() before any other thread exists.                                  */
+#ifndef NKVI_CLI_OPTIONS_H
+#define NKVI_CLI_OPTIONS_H
+
+#include <stdint.h>
+
+#include <nearkv/client.h>
+
+#include "cli/out.h"
+
+/* Which commands take an option. */
+#define NKVI_FOR_SHELL  1U
+#define NKVI_FOR_REPLAY 2U
+
+typedef struct nkvi_texts {
+    char **text;
+    size_t n;
+} nkvi_texts;
+
+typedef struct nkvi_settings {
+    /* where */
+    char *url, *username, *password, *password_file, *password_env, *client_name;
+    int64_t db;
+    int64_t embedded;
+    /* the cache */
+    int64_t keys_max, bytes_max, idle_max_ms, ttl_max_ms, negative_ttl_ms;
+    double confidence;
+    int64_t dynamic_confidence, no_cache, policy, strict, level;
+    nkvi_texts prefixes;
+    int64_t timeout_ms, connect_timeout_ms;
+    /* output */
+    int64_t json;
+    /* replay */
+    char *trace, *key_prefix;
+    int64_t synthetic, seed, requests, asks, threads, value_bytes, verify, chunk, keep;
+    /* not in the table */
+    int64_t help;
+    char **rest; /* the words behind "--"; they belong to argv */
+    size_t rest_n;
+} nkvi_settings;
+
+/* Reads argv[0..argc) into `settings`, defaults first.  Passwords among the arguments, also the one
+ * in a URL, are overwritten in argv once they are copied, so that the process list does not show
+ * them; but for the moment before it did.  `command` is one of NKVI_FOR_….
+ * Returns true; false: `error` has a line that says what was wrong and what is allowed.          */
+bool nkvi_options_parse(nkvi_settings *settings, unsigned command, int argc, char **argv,
+                        nkvi_out *error);
+
+void nkvi_settings_clear(nkvi_settings *settings);
+
+/* The options of a command for --help, a paragraph each. */
+void nkvi_options_help(nkvi_out *out, unsigned command);
+
+/* The settings as the library's options, which borrow from `settings`. */
+void nkvi_options_client(const nkvi_settings *settings, nkv_options *options);
+
+#endif
