@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# tests/sh/cli_replay.sh - replays on real servers: figures, verification, interruption, bad traces.
+
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 2
+. tests/sh/cli.bash
+
+# number NAME OBJECT: the first member of that name.
+number() {
+    sed -n "s/[^}]*\"$1\":\([0-9.]*\).*/\1/p" <<<"$2" | head -n 1
+}
+
+while read -r server; do
+    echo "# $server"
+    export NEARKV_REDIS_SERVER=$server
+    out=$(timeout 120 "$nearkv" replay --embedded --synthetic --requests 300 --verify 2>"$tmp/err")
+    is "synthetic, verified: exit status 0" $? 0
+    is "nothing on standard error" "$(cat "$tmp/err")" ""
+    for part in "with cache" "requests" "blocks" "prefix hits" "answered locally" "round trips" \
+        "lookup + fetch p50" "lookup + fetch p95" "lookup + fetch p99" "speed-up" "0 mismatches"; do
+        has "the table has: $part" "$out" "$part"
+    done
+    out=$(timeout 120 "$nearkv" replay --embedded --synthetic --requests 200 --verify --threads 3 --json)
+    is "three threads: exit status 0" $? 0
+    is "three threads: all requests" "$(number requests "$out")" 200
+    has "three threads: no mismatch" "$out" '"mismatches":0}'
+    unset NEARKV_REDIS_SERVER
+done < <(servers)
+
+# A trace whose figures can be worked out by hand.
+cat >"$tmp/trace" <<'LINES'
+{"timestamp": 0, "input_length": 3, "output_length": 1, "hash_ids": [0, 1, 2]}
+{"timestamp": 1, "input_length": 3, "output_length": 1, "hash_ids": [0, 1, 3]}
+
+{"timestamp": 2, "input_length": 3, "output_length": 1, "hash_ids": [0, 1, 3]}
+{"timestamp": 3, "input_length": 3, "output_length": 1, "hash_ids": [0, 1, 3, 4]}
+{"hash_ids": []}
+LINES
+out=$(timeout 60 "$nearkv" replay --embedded --trace "$tmp/trace" --json --verify)
+is "a trace: exit status 0" $? 0
+is "a trace: requests" "$(number requests "$out")" 5
+is "a trace: blocks" "$(number blocks "$out")" 13
+is "a trace: distinct blocks" "$(number distinct "$out")" 5
+is "a trace: prefix hits" "$(number prefix_hits "$out")" 8
+has "a trace: stored once each" "$out" '"stored":5'
+# Request 3 reads 0 and 1 for the second time, request 4 reads 0, 1 and 3.
+matches "a trace: repeated reads are local" "$(number local "$out")" '[1-9][0-9]*'
+has "a trace: without a cache nothing is local" "$out" '"fetches_local":0,"stored":5'
+out=$(timeout 60 "$nearkv" replay --embedded --trace - --json --requests 2 <"$tmp/trace")
+is "a trace from standard input, limited" "$(number requests "$out")" 2
+out=$(timeout 60 "$nearkv" replay --embedded --trace "$tmp/trace" --json --chunk 1 --value-bytes 1)
+is "one key at a time: the same prefix hits" "$(number prefix_hits "$out")" 8
+
+printf '{"hash_ids":[1]}\n{"hash_ids":[1,-1]}\n' >"$tmp/bad"
+out=$(timeout 60 "$nearkv" replay --embedded --trace "$tmp/bad" --json 2>"$tmp/err")
+is "a bad line: exit status 1" $? 1
+has "a bad line is named" "$(cat "$tmp/err")" "$tmp/bad:2: element 2 of hash_ids"
+is "a bad line: the figures so far" "$(number requests "$out")" 1
+
+same() {
+    timeout 60 "$nearkv" replay --embedded --synthetic --requests 50 --json --seed "$1" |
+        sed 's/,"cached".*//'
+}
+first=$(same 3)
+is "the same seed, the same figures" "$(same 3 | sed 's/,"local".*//')" "${first%%,\"local\"*}"
+if [ "$(same 4 | sed 's/,"local".*//')" = "${first%%,\"local\"*}" ]; then
+    not_ok "another seed, other figures"
+else
+    ok "another seed, other figures"
+fi
+
+# SIGINT: the table so far, and a status that tells of it.
+timeout 60 "$nearkv" replay --embedded --synthetic --requests 100000000 >"$tmp/out" 2>"$tmp/err" &
+timeout_pid=$!
+soon test -n "$(children "$timeout_pid")"
+read -r pid _ <<<"$(children "$timeout_pid")"
+sleep 1
+kill -INT "$pid"
+wait "$timeout_pid"
+is "SIGINT: exit status 130" $? 130
+has "SIGINT: the table so far" "$(cat "$tmp/out")" "round trips"
+has "SIGINT: it says so" "$(cat "$tmp/out")" "interrupted"
+if soon no_directory; then ok "SIGINT: nothing is left"; else not_ok "SIGINT: nothing is left"; fi
+
+# On somebody else's server: only our keys, and none is left.
+start_server pw || { not_ok "a server starts"; exit 1; }
+url=redis://:pw@127.0.0.1:$server_port
+"${server_cli[@]}" SET mine 1 >/dev/null
+timeout 60 "$nearkv" replay --url "$url" --synthetic --requests 50 --json >/dev/null
+is "on a shared server: exit status 0" $? 0
+is "on a shared server: nothing of ours is left, all else is" "$("${server_cli[@]}" KEYS '*')" mine
+timeout 60 "$nearkv" replay --url "$url" --synthetic --requests 20 --json --keep \
+    --key-prefix "test:" >/dev/null
+kept=$("${server_cli[@]}" KEYS 'test:*' | wc -l)
+if [ "$kept" -gt 20 ]; then ok "--keep"; else not_ok "--keep" "$kept keys"; fi
+key=$("${server_cli[@]}" KEYS 'test:*' | head -n 1)
+matches "what is kept expires" "$("${server_cli[@]}" TTL "$key")" '8[0-9]{4}'
+is "what is kept has the size of a block" "$("${server_cli[@]}" STRLEN "$key")" 2048
+
+# --verify finds what is wrong: somebody changes blocks behind a server that does not tell.
+"${server_cli[@]}" DEL mine >/dev/null
+timeout 60 "$nearkv" replay --url "$url" --trace - --json --verify >"$tmp/out" 2>"$tmp/err" < <(
+    echo '{"hash_ids":[1]}'
+    soon test -n "$("${server_cli[@]}" --scan --pattern 'nearkv:replay:*:c:1')"
+    sleep 0.5
+    "${server_cli[@]}" SET "$("${server_cli[@]}" --scan --pattern 'nearkv:replay:*:c:1')" other >/dev/null
+    echo '{"hash_ids":[1]}'
+)
+is "a block that somebody changed: exit status 1" $? 1
+has "a block that somebody changed is counted" "$(cat "$tmp/out")" '"mismatches":1}'
+
+# A server that has no room: the replay ends, and says why.
+"${server_cli[@]}" CONFIG SET maxmemory-policy noeviction >/dev/null
+"${server_cli[@]}" CONFIG SET maxmemory 1 >/dev/null
+timeout 60 "$nearkv" replay --url "$url" --synthetic --requests 50 --json >"$tmp/out" 2>"$tmp/err"
+is "a server without room: exit status 1" $? 1
+has "a server without room is told" "$(cat "$tmp/err")" "OOM"

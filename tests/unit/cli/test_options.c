@@ -1,0 +1,275 @@
+/* tests/unit/cli/test_options.c - the option table: defaults, values, refusals, help. */
+#include <stdlib.h>
+
+#include "cli/help.h"
+#include "cli/options.h"
+#include "unit/cli/out_text.h"
+
+#define ARGUMENTS_MAX 12
+
+/* The arguments, which the parser may write to. */
+typedef struct line {
+    char *word[ARGUMENTS_MAX];
+    int n;
+} line;
+
+static line words(const char *text)
+{
+    line result = {0};
+    char *copy = strdup(text), *rest = copy, *word;
+
+    while ((word = strsep(&rest, " ")) != NULL) {
+        if (*word != '\0') {
+            result.word[result.n++] = strdup(word);
+        }
+    }
+    free(copy);
+    return result;
+}
+
+static void forget(line *arguments)
+{
+    for (int i = 0; i < arguments->n; i++) {
+        free(arguments->word[i]);
+    }
+}
+
+static nkvi_settings parsed(unsigned command, const char *text)
+{
+    line arguments = words(text);
+    nkvi_settings settings;
+    nkvi_out error = {0};
+
+    cr_assert(nkvi_options_parse(&settings, command, arguments.n, arguments.word, &error),
+              "%s: %.*s", text, (int)error.len, error.data);
+    cr_assert_eq(error.len, 0);
+    settings.rest = NULL; /* points into the arguments */
+    forget(&arguments);
+    return settings;
+}
+
+static void refused(unsigned command, const char *text, const char *why)
+{
+    line arguments = words(text);
+    nkvi_settings settings;
+    nkvi_out error = {0};
+
+    cr_assert_not(nkvi_options_parse(&settings, command, arguments.n, arguments.word, &error),
+                  "%s is taken", text);
+    OUT_HAS(&error, why);
+    cr_assert(memchr(error.data, '\n', error.len) == error.data + error.len - 1, "one line");
+    nkvi_out_clear(&error);
+    forget(&arguments);
+}
+
+Test(cli_options, defaults_are_those_of_the_design)
+{
+    nkvi_settings settings = parsed(NKVI_FOR_SHELL, "");
+    nkv_options options;
+
+    nkvi_options_client(&settings, &options);
+    cr_assert_null(options.url);
+    cr_assert_null(options.password);
+    cr_assert_null(options.client_name);
+    cr_assert_eq(options.db, -1);
+    cr_assert_eq(options.timeout_ms, 5000);
+    cr_assert_eq(options.connect_timeout_ms, 2000);
+    cr_assert_eq(options.max_idle_ms, 5000);
+    cr_assert_eq(options.max_ttl_ms, 600000);
+    cr_assert_lt(options.negative_ttl_ms, 0);
+    cr_assert_eq(options.level, NKV_EVENTUAL);
+    cr_assert_eq(options.no_cache, 0);
+    cr_assert_eq(options.cache_options.keys_max, 4096);
+    cr_assert_eq(options.cache_options.bytes_max, INT64_C(64) << 20);
+    cr_assert_eq(options.cache_options.policy, NKV_POLICY_LRU);
+    cr_assert_eq(options.cache_options.strict, 0);
+    cr_assert_float_eq(options.cache_options.confidence, 100, 0);
+    cr_assert_eq(options.cache_options.dynamic_confidence, 0);
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_options, where_to_connect_reaches_the_library)
+{
+    nkvi_settings settings =
+        parsed(NKVI_FOR_SHELL, "--url redis://h:1/2 --username u --db=3 --client-name n "
+                               "--timeout 1.5 --connect-timeout 1");
+    nkv_options options;
+
+    nkvi_options_client(&settings, &options);
+    cr_assert_str_eq(options.url, "redis://h:1/2");
+    cr_assert_str_eq(options.username, "u");
+    cr_assert_str_eq(options.client_name, "n");
+    cr_assert_eq(options.db, 3);
+    cr_assert_eq(options.timeout_ms, 1500);
+    cr_assert_eq(options.connect_timeout_ms, 1000);
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_options, bounds_of_the_cache_reach_the_library)
+{
+    nkvi_settings settings =
+        parsed(NKVI_FOR_SHELL, "--max-keys -1 --max-bytes=1m --max-idle=250ms --max-ttl=-1 "
+                               "--negative-ttl=2 --confidence 99.5 --no-cache");
+    nkv_options options;
+
+    nkvi_options_client(&settings, &options);
+    cr_assert_eq(options.cache_options.keys_max, -1);
+    cr_assert_eq(options.cache_options.bytes_max, 1 << 20);
+    cr_assert_eq(options.max_idle_ms, 250);
+    cr_assert_eq(options.max_ttl_ms, -1);
+    cr_assert_eq(options.negative_ttl_ms, 2000);
+    cr_assert_float_eq(options.cache_options.confidence, 99.5, 0);
+    cr_assert_eq(options.no_cache, 1);
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_options, ways_of_the_cache_reach_the_library)
+{
+    nkvi_settings settings =
+        parsed(NKVI_FOR_SHELL, "--dynamic-confidence --policy s3fifo --strict --level barrier "
+                               "--prefix a: --prefix=b:");
+    nkv_options options;
+
+    nkvi_options_client(&settings, &options);
+    cr_assert_eq(options.cache_options.dynamic_confidence, 1);
+    cr_assert_eq(options.cache_options.policy, NKV_POLICY_S3FIFO);
+    cr_assert_eq(options.cache_options.strict, 1);
+    cr_assert_eq(options.level, NKV_BARRIER);
+    cr_assert_eq(options.prefixes_len, 2);
+    cr_assert_str_eq(options.prefixes[0], "a:");
+    cr_assert_str_eq(options.prefixes[1], "b:");
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_options, the_last_of_two_wins)
+{
+    nkvi_settings settings = parsed(NKVI_FOR_SHELL, "--db 1 --db 2 --url a --url b");
+
+    cr_assert_eq(settings.db, 2);
+    cr_assert_str_eq(settings.url, "b");
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_options, a_refusal_says_what_is_allowed)
+{
+    refused(NKVI_FOR_SHELL, "--max-keys abc",
+            "--max-keys takes a whole number from -1 to 4294967295, not");
+    refused(NKVI_FOR_SHELL, "--max-keys", "--max-keys needs a whole number");
+    refused(NKVI_FOR_SHELL, "--db 99999999999", "from -1 to 2147483647");
+    refused(NKVI_FOR_SHELL, "--confidence 101", "a number from 0 to 100, not \"101\"");
+    refused(NKVI_FOR_SHELL, "--timeout 0", "a time in seconds (ms, s, m, h allowed) from 1ms to");
+    refused(NKVI_FOR_SHELL, "--timeout soon", "not \"soon\"");
+    refused(NKVI_FOR_SHELL, "--level strong", "one of eventual|drain|barrier, not \"strong\"");
+    refused(NKVI_FOR_SHELL, "--policy=lfu", "one of lru|s3fifo");
+    refused(NKVI_FOR_SHELL, "--json=1", "--json takes no value");
+    refused(NKVI_FOR_SHELL, "--nothing", "--nothing: no such option");
+    refused(NKVI_FOR_SHELL, "stray", "Options begin with --");
+    refused(NKVI_FOR_SHELL, "--trace x", "no such option");
+    refused(NKVI_FOR_REPLAY, "--prefix x", "no such option");
+    refused(NKVI_FOR_REPLAY, "--synthetic --threads 0", "from 1 to 256");
+    refused(NKVI_FOR_REPLAY, "--synthetic --value-bytes 0", "from 1 to");
+}
+
+Test(cli_options, contradictions_are_refused)
+{
+    refused(NKVI_FOR_SHELL, "--embedded --url redis://h", "leave --url out");
+    refused(NKVI_FOR_SHELL, "--embedded --password x", "leave --username and --password out");
+    refused(NKVI_FOR_REPLAY, "", "--trace FILE or --synthetic");
+    refused(NKVI_FOR_REPLAY, "--trace x --synthetic", "not both");
+    refused(NKVI_FOR_REPLAY, "--synthetic -- GET x", "nothing may follow --");
+}
+
+Test(cli_options, a_refusal_does_not_repeat_a_password)
+{
+    static const char *const lines[] = {"redis://:hunter2@h", "--pasword=hunter2",
+                                        "--embedded --url=redis://u:hunter2@h"};
+
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        line arguments = words(lines[i]);
+        nkvi_settings settings;
+        nkvi_out error = {0};
+        cr_assert_not(
+            nkvi_options_parse(&settings, NKVI_FOR_SHELL, arguments.n, arguments.word, &error));
+        cr_assert_null(memmem(error.data, error.len, "hunter2", 7), "%s", lines[i]);
+        nkvi_out_clear(&error);
+        forget(&arguments);
+    }
+}
+
+Test(cli_options, passwords_are_overwritten_where_they_stood)
+{
+    static const char *const lines[] = {"--password hunter2", "--password=hunter2",
+                                        "--url redis://u:hunter2@h:1/0",
+                                        "--url=redis://:hunter2@h"};
+
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        line arguments = words(lines[i]);
+        nkvi_settings settings;
+        nkvi_out error = {0};
+        cr_assert(
+            nkvi_options_parse(&settings, NKVI_FOR_SHELL, arguments.n, arguments.word, &error));
+        for (int w = 0; w < arguments.n; w++) {
+            cr_assert_null(strstr(arguments.word[w], "hunter2"), "%s", arguments.word[w]);
+        }
+        cr_assert(settings.password != NULL ? strcmp(settings.password, "hunter2") == 0
+                                            : strstr(settings.url, "hunter2") != NULL);
+        nkvi_settings_clear(&settings);
+        forget(&arguments);
+    }
+}
+
+Test(cli_options, words_behind_two_dashes_are_a_command)
+{
+    char *arguments[] = {"--json", "--", "SET", "--json", "x"};
+    nkvi_settings settings;
+    nkvi_out error = {0};
+
+    cr_assert(nkvi_options_parse(&settings, NKVI_FOR_SHELL, 5, arguments, &error));
+    cr_assert_eq(settings.json, 1);
+    cr_assert_eq(settings.rest_n, 3);
+    cr_assert_str_eq(settings.rest[1], "--json");
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_options, help_names_every_option_with_range_and_default)
+{
+    nkvi_out out = {0};
+
+    cr_assert(nkvi_help_text(&out, "shell"));
+    OUT_HAS(&out, "--max-keys N");
+    OUT_HAS(&out, "default 4096");
+    OUT_HAS(&out, "--level eventual|drain|barrier");
+    OUT_HAS(&out, "from 0 to 100; default 100");
+    OUT_HAS(&out, ":prefix");
+    cr_assert_null(memmem(out.data, out.len, "--trace", 7));
+    nkvi_out_clear(&out);
+
+    cr_assert(nkvi_help_text(&out, "replay"));
+    OUT_HAS(&out, "--trace FILE");
+    OUT_HAS(&out, "probability 0.44");
+    OUT_HAS(&out, "exit status");
+    nkvi_out_clear(&out);
+
+    cr_assert(nkvi_help_text(&out, NULL));
+    OUT_HAS(&out, "nearkv shell");
+    nkvi_out_clear(&out);
+    cr_assert_not(nkvi_help_text(&out, "nothing"));
+    nkvi_out_clear(&out);
+}
+
+Test(cli_options, help_is_not_much_wider_than_a_terminal)
+{
+    static const char *const topics[] = {NULL, "shell", "replay"};
+
+    for (size_t t = 0; t < sizeof topics / sizeof topics[0]; t++) {
+        nkvi_out out = {0};
+        size_t column = 0;
+        cr_assert(nkvi_help_text(&out, topics[t]));
+        for (size_t i = 0; i < out.len; i++) {
+            bool continued = ((unsigned char)out.data[i] & 0xc0) == 0x80;
+            column = out.data[i] == '\n' ? 0 : continued ? column : column + 1;
+            cr_assert_leq(column, 82);
+        }
+        nkvi_out_clear(&out);
+    }
+}
