@@ -41,8 +41,8 @@ typedef bool (*nkvi_mem_gate_fn)(size_t size, void *ud);
 void nkvi_mem_set_gate(nkvi_mem_gate_fn gate, void *ud);
 
 /* For tests: called for every block that was given out, with the size that was asked for, and for
- * every one that is about to be taken back, with size 0.  NULL: none.  Not to be changed while other
- * threads allocate. */
+ * every one that is about to be taken back, with size 0.  NULL: none.  Not to be changed while
+ * other threads allocate. */
 typedef void (*nkvi_mem_watch_fn)(void *block, size_t size, void *ud);
 void nkvi_mem_set_watch(nkvi_mem_watch_fn watch, void *ud);
 

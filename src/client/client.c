@@ -102,13 +102,12 @@ static nkv_status keep_strings(nkv_client *client, nkv_error *error)
         size += kept_size(options->prefixes[i]);
     }
     client->strings_size = size;
-    client->strings = size > 0 ? nkvi_alloc(size) : NULL;
-    if (size > 0 && client->strings == NULL) {
+    client->strings = nkvi_alloc(size > 0 ? size : 1);
+    if (client->strings == NULL) {
         return nkvi_fail(error, NKV_ENOMEM, "no memory for a client");
     }
     const char **prefixes = (const char **)(void *)client->strings;
-    char *at =
-        client->strings != NULL ? client->strings + options->prefixes_len * sizeof(char *) : NULL;
+    char *at = client->strings + options->prefixes_len * sizeof(char *);
     for (size_t i = 0; i < options->prefixes_len; i++) {
         prefixes[i] = keep(&at, options->prefixes[i]);
     }

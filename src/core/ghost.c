@@ -4,6 +4,7 @@
  * twice the size can be filled from the old one. */
 #include "core/ghost.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -55,6 +56,7 @@ static uint32_t fingerprint(uint64_t hash)
 
 static nkvi_ghost_bucket *bucket(const nkvi_ghost *ghost, uint32_t print)
 {
+    assert(ghost->bits >= BITS_MIN && ghost->bits <= BITS_MAX);
     return &ghost->buckets[print >> (32 - ghost->bits)];
 }
 

@@ -231,11 +231,20 @@ size_t nkv_value_size(const nkv_value *value)
 
 /* ---- Comparing ------------------------------------------------------------------------------- */
 
+/* A double as its bits: NaN is the same as itself, and 0 is not -0. */
+static uint64_t bits_of(double number)
+{
+    uint64_t bits;
+    _Static_assert(sizeof bits == sizeof number, "a double has 64 bits");
+    memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+
 bool nkvi_reply_same(const nkv_reply *a, const nkv_reply *b)
 {
     if (a->type != b->type || a->integer != b->integer || a->len != b->len ||
         a->elements != b->elements || memcmp(a->vtype, b->vtype, sizeof a->vtype) != 0 ||
-        memcmp(&a->dval, &b->dval, sizeof a->dval) != 0) {
+        bits_of(a->dval) != bits_of(b->dval)) {
         return false;
     }
     if (a->len > 0 && memcmp(a->str, b->str, a->len) != 0) {

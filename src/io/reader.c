@@ -142,9 +142,9 @@ void nkvi_reader_fed(nkvi_reader *reader, size_t len)
 }
 
 /* An empty buffer starts over, and one that has grown for a large reply is given back. */
-static void consumed(nkvi_reader *reader, size_t upto)
+static void consumed(nkvi_reader *reader, size_t end)
 {
-    reader->start = upto;
+    reader->start = end;
     if (reader->start == reader->end) {
         reader->start = reader->end = 0;
         if (reader->cap > NKVI_READER_BUFFER_KEEP) {

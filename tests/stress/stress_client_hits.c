@@ -7,9 +7,10 @@
  * nkv_call), nkv_mget, nkv_exists, nkv_prefix, nkv_command. Meanwhile
  *
  *      allocations   are counted by support/mem_hook.h, of the threads and of the whole process
- *      system calls  cannot be made: a filter of the kernel's (seccomp) turns each into a signal that
- *                    counts it; and for who watches from outside (tests/sh/hit_syscalls.sh, with
- *                    strace) each thread calls getpgid(0) right before and right after
+ *      system calls  cannot be made: a filter of the kernel's (seccomp) turns each into a signal
+ *                    that counts it; and for who watches from outside (with strace,
+ *                    tests/sh/hit_syscalls.sh) each thread calls getpgid(0) right
+ *                    before and right after
  *
  * Under a sanitizer only the answers are looked at. The last line is "N passed, N failed". */
 

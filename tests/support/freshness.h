@@ -9,8 +9,8 @@
  *               t_fresh_verdict says = t_fresh_end(f, key, &ask, level, version)
  *
  * BARRIER     every version acknowledged before the read began is seen: an older one is STALE, if
- *             only by a nanosecond. `floor` (the newest version that the same thread has seen of the key
- *             before) is not undercut: BACKWARDS.
+ *             only by a nanosecond. `floor` (the newest version that the same thread has seen of
+ *             the key before) is not undercut: BACKWARDS.
  * EVENTUAL, DRAIN   the version after the one read may have been acknowledged at most `bound_ns`
  *             before the read began; else STALE.
  * all         no version is read that nobody has begun to write: INVENTED.

@@ -92,8 +92,8 @@ T_LIVE(client_batches, mget_as_command_is_cached_by_key)
     t_ctl_ok(ctl, "SET", "b", "3");
     t_near_sync(client);
     cr_assert(t_is(t_near(client, "MGET", "b", "a"), NKV_FROM_SERVER, "[3 1]"));
-    /* To MGET a key of another type is no error but nil: its answer is not that of GET, which would be
-     * WRONGTYPE. */
+    /* To MGET a key of another type is no error but nil: its answer is not that of GET, which would
+     * be WRONGTYPE. */
     cr_assert(t_says(t_near(client, "MGET", "a", "list"), "[1 _]"));
     cr_assert(t_failed(t_near(client, "GET", "list"), NKV_EREPLY, "WRONGTYPE"));
     cr_assert(t_says(t_near(client, "MGET", "a", "list"), "[1 _]"));

@@ -242,7 +242,7 @@ static void spaces_and_owners(nkv_index_kind kind)
     t_kit kit;
     if (open_cache(&kit, kind, 10, 1 << 20)) {
         nkvi_owner *owners[5];
-        char name[16];
+        char name[24];
         for (int i = 0; i < 5; i++) {
             uint32_t space, again;
             nkvi_fence *fence;

@@ -212,7 +212,7 @@ BOTH(core_limits, the_budget_follows_what_is_put)
     cr_assert_gt(small, 1000);
     static char text[20000];
     for (int i = 0; i < 100; i++) {
-        char name[16];
+        char name[24];
         (void)snprintf(name, sizeof name, "large%d", i);
         cr_assert(t_kit_put_bytes(&kit, nkv_cstr(name), nkv_cstr(""),
                                   nkv_str_make(text, sizeof text), NKVI_NEVER),
@@ -309,7 +309,7 @@ BOTH(core_limits, large_buffers_are_used_again_within_the_budget)
     uint64_t fixed = book.live;
     uint64_t made = 0;
     for (int i = 0; i < 100; i++) {
-        char name[16];
+        char name[24];
         (void)snprintf(name, sizeof name, "large%d", i);
         uint64_t before = book.allocations;
         void *buffer = nkvi_cache_buffer(kit.cache, ONE + 1);

@@ -174,7 +174,7 @@ Test(core_slot, a_lookup_that_is_overtaken_looks_again)
     cr_assert(t_kit_has(&kit, "k", "", "new"));
     /* The slot may come back as another key; then it is just another key. */
     for (int i = 0; i < 100 && state_of(found_before) != NKVI_STATE_VISIBLE; i++) {
-        char key[16];
+        char key[24];
         (void)snprintf(key, sizeof key, "other%d", i);
         cr_assert(t_kit_put(&kit, key, "", "x"));
     }
