@@ -290,7 +290,7 @@ ubsan:
 tsan:
 	@$(MAKE) --no-print-directory PROFILE=tsan test KINDS='unit fake live stress'
 valgrind:
-	@$(MAKE) --no-print-directory PROFILE=valgrind test KINDS='unit oom fake'
+	@$(MAKE) --no-print-directory PROFILE=valgrind test KINDS='unit model oom fake fuzz'
 
 # make fuzz: every target for S seconds; make fuzz F=push S=60: one of them.
 F ?=
