@@ -111,10 +111,20 @@ static void watch_pressure(nkv_client *client, nkvi_peer *peer, uint64_t key_has
     }
 }
 
+/* Whether other lanes fill the cache as well. Then what this one heard must keep their older answers
+ * out, which may still be in their sockets. (Its own answers come later on the same stream.) */
+static bool others_fill(const nkv_client *client)
+{
+    return nkvi_cache_owner_count(client->cache) > 1;
+}
+
 static void invalidate_key(nkv_client *client, nkvi_peer *peer, nkv_str key)
 {
     nkvi_query query = {.key = key, .space = client->space};
     nkvi_query_hash(client->cache, &query);
+    if (others_fill(client)) {
+        nkvi_fence_touch(client->fence, query.key_hash); /* first: a fill is refused, or dropped */
+    }
     (void)nkvi_cache_invalidate(client->cache, client->space, key);
     bool between = nkvi_flight_pushed(peer, &key);
     nkvi_count_add(&client->counters, NKVI_C_INVALIDATIONS, 1);
@@ -126,6 +136,9 @@ static void invalidate_key(nkv_client *client, nkvi_peer *peer, nkv_str key)
 
 static void flush_all(nkv_client *client, nkvi_peer *peer, const char *text)
 {
+    if (others_fill(client)) {
+        nkvi_fence_touch_all(client->fence);
+    }
     nkvi_cache_flush(client->cache, client->space);
     (void)nkvi_flight_pushed(peer, NULL);
     nkvi_count_add(&client->counters, NKVI_C_FLUSHES, 1);

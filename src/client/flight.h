@@ -9,12 +9,14 @@
  * expiry). A flight ends exactly once, whatever happens, and wakes everybody who waits for it
  * (I3). It fills the cache from the reply callback, on the loop's thread, if nothing overtook it:
  *
- *      - its token is intact: no write of ours to the key since before it was sent (I2);
+ *      - its token is intact: no write of ours to the key since before it was sent (I2), and where
+ *        several lanes fill one cache, no push for it on any of them;
  *      - no push named the key between the answer and its PTTL (`between` of the peer);
  *      - the generation under which it was sent still stands (nkvi_cache_put checks).
  *
- * A push *before* the answer does not matter: the answer is newer, it came later on the same
- * stream. Waiters leave at their own deadline; the flight goes on without them.
+ * A push *before* the answer on the same stream does not matter: the answer is newer. (Two lanes
+ * have no common order; so there any push of one keeps out what was asked before it on another, and
+ * of two answers that contradict each other the cache keeps neither.) Waiters leave at their own deadline; the flight goes on without them.
  *
  * Locks    flights->mu: the table, the lists of waiters.  Taken by any thread, never while a
  *          callback of the user runs, and before a gather's mutex.

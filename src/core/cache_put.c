@@ -179,6 +179,27 @@ static bool may_be_stored(const nkv_cache *cache, const nkvi_filling *filling, i
            (filling->token == NULL || nkvi_fence_intact(filling->token));
 }
 
+/* Whether another owner's answer that still counts says something else.  Which of the two is newer
+ * nobody can tell: each owner's stream has an order, two have none.
+ * @locks mu */
+static bool contradicted(const nkv_cache *cache, const nkvi_filling *filling, int64_t now_ns)
+{
+    if (nkvi_cache_owner_count(cache) <= 1) {
+        return false;
+    }
+    uint64_t realm = nkvi_realm_of(&cache->spaces, filling->query->space);
+    uint32_t at = nkvi_entry_find(cache, filling->query, realm);
+    if (at == 0) {
+        return false;
+    }
+    const nkv_value *other = &nkvi_slot_at(cache->view.store, at)->value;
+    nkv_reply says = nkv_value_reply(other);
+    return nkvi_stamp_owner(other->of.slot.stamp) != nkvi_stamp_owner(filling->stamp) &&
+           nkvi_stamp_stands(&cache->owners, other->of.slot.stamp) &&
+           other->of.slot.deadline_ns > now_ns &&
+           !nkvi_reply_same(&says, &filling->root);
+}
+
 /* Enters under the lock; 0: it may not, or cannot, be stored. */
 static uint32_t store(nkv_cache *cache, const nkvi_filling *filling, int64_t now_ns)
 {
@@ -188,7 +209,7 @@ static uint32_t store(nkv_cache *cache, const nkvi_filling *filling, int64_t now
     if (nkvi_entry_sweeping(cache)) {
         nkvi_entry_sweep(cache, now_ns, SWEEP_PER_PUT, &chain);
     }
-    while (may_be_stored(cache, filling, now_ns)) {
+    while (may_be_stored(cache, filling, now_ns) && !contradicted(cache, filling, now_ns)) {
         if (nkvi_entry_enter(cache, filling, now_ns, &index, &chain) == NKVI_ENTERED ||
             !evict_one(cache, &chain)) {
             break;
@@ -229,7 +250,7 @@ static nkv_value *put(nkv_cache *cache, const nkvi_query *query, const nkvi_draf
     return &nkvi_slot_at(cache->view.store, index)->value;
 }
 
-/* Drops the answer that a refused one would have replaced: the caller has seen the newer one. */
+/* Drops the answer that a refused one would have replaced: the caller may have seen a newer one. */
 static void forget(nkv_cache *cache, const nkvi_query *query)
 {
     uint32_t chain = 0;

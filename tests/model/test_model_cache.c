@@ -179,7 +179,7 @@ typedef struct rig {
     nkv_cache *cache;
     uint64_t keys_max, bytes_max;
     t_rng rng;
-    content *content;
+    content *content, *other; /* room for two answers that are compared */
     char names[KEYS][400];
     nkv_str keys[KEYS], commands[COMMANDS];
     uint32_t spaces[SPACES];
@@ -308,6 +308,14 @@ static void make_draft(rig *r, nkvi_draft *draft, uint64_t number)
     draft->free_fn = nkvi_pool_give;
 }
 
+/* Whether another owner that still stands has said something else: then neither stays. */
+static bool contradicted(rig *r, const fact *known, const flight *f, uint64_t number)
+{
+    return known->number != 0 && known->owner != f->owner &&
+           r->generations[known->owner] == known->generation && known->deadline_ns > r->now_ns &&
+           !same(content_of(r->content, known->number), content_of(r->other, number));
+}
+
 static void put(rig *r, flight *f, unsigned command)
 {
     uint64_t number = ++r->last;
@@ -331,12 +339,16 @@ static void put(rig *r, flight *f, unsigned command)
 
     bool vouched = (f->generation & 1) != 0 && r->generations[f->owner] == f->generation;
     bool due = stamp.deadline_ns > r->now_ns;
+    fact *known = &r->facts[f->space][f->key][command];
+    bool conflict = contradicted(r, known, f, number);
     note(r, stored);
     cr_assert(!stored || (vouched && due && !f->overtaken),
               "seed %lu step %lu: stored what must not be", r->how.seed, r->step);
-    cr_assert(stored || !vouched || !due || f->touched || !r->how.ample,
+    cr_assert(!stored || !conflict || known->unsure || !r->how.ample,
+              "seed %lu step %lu: of two that contradict each other one stayed", r->how.seed,
+              r->step);
+    cr_assert(stored || !vouched || !due || f->touched || conflict || !r->how.ample,
               "seed %lu step %lu: refused without a reason", r->how.seed, r->step);
-    fact *known = &r->facts[f->space][f->key][command];
     if (stored) {
         *known = (fact){number, f->owner, f->generation, stamp.deadline_ns, false};
     } else {
@@ -557,7 +569,8 @@ static rig *rig_open(const config *how, unsigned char *trace)
     rig *r = calloc(1, sizeof *r);
     T_REQUIRE(r != NULL);
     r->content = malloc(sizeof *r->content);
-    T_REQUIRE(r->content != NULL);
+    r->other = malloc(sizeof *r->other);
+    T_REQUIRE(r->content != NULL && r->other != NULL);
     r->how = *how;
     r->trace = trace;
     r->now_ns = 1;
@@ -599,6 +612,7 @@ static void rig_close(rig *r)
     cr_assert_eq(stats.pinned_bytes, 0);
     nkv_cache_release(r->cache);
     free(r->content);
+    free(r->other);
     free(r);
 }
 
