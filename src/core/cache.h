@@ -133,9 +133,6 @@ nkv_value *nkvi_cache_put(nkv_cache *cache, const nkvi_query *query, nkvi_draft 
  * answers were dropped. */
 size_t nkvi_cache_invalidate(nkv_cache *cache, uint32_t space, nkv_str key);
 
-/* The same, not counted among the invalidations. */
-size_t nkvi_cache_drop(nkv_cache *cache, uint32_t space, nkv_str key);
-
 /* Drops everything of the space; O(1), memory follows. */
 void nkvi_cache_flush(nkv_cache *cache, uint32_t space);
 

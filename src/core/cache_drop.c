@@ -42,12 +42,6 @@ size_t nkvi_cache_invalidate(nkv_cache *cache, uint32_t space, nkv_str key)
     return nkvi_cache_remove_key(cache, &query);
 }
 
-size_t nkvi_cache_drop(nkv_cache *cache, uint32_t space, nkv_str key)
-{
-    nkvi_query query = query_of(cache, space, key);
-    return nkvi_cache_remove_key(cache, &query);
-}
-
 void nkv_cache_feedback(nkv_cache *cache, uint32_t space, nkv_str key, int match)
 {
     nkvi_confidence_feedback(&cache->confidence, match != 0);

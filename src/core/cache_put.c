@@ -196,8 +196,7 @@ static bool contradicted(const nkv_cache *cache, const nkvi_filling *filling, in
     nkv_reply says = nkv_value_reply(other);
     return nkvi_stamp_owner(other->of.slot.stamp) != nkvi_stamp_owner(filling->stamp) &&
            nkvi_stamp_stands(&cache->owners, other->of.slot.stamp) &&
-           other->of.slot.deadline_ns > now_ns &&
-           !nkvi_reply_same(&says, &filling->root);
+           other->of.slot.deadline_ns > now_ns && !nkvi_reply_same(&says, &filling->root);
 }
 
 /* Enters under the lock; 0: it may not, or cannot, be stored. */

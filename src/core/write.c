@@ -4,22 +4,26 @@
  * which the invalidation takes too: so a fill either comes before the invalidation, and is dropped
  * by it, or sees the fence moved, and is refused.  That is why the fence moves first at the end of
  * a write as well. */
-#include "core/cache.h"
+#include "core/cache_impl.h"
 
-static uint64_t key_hash_in(nkv_cache *cache, uint32_t space, nkv_str key)
+static nkvi_query query_in(nkv_cache *cache, uint32_t space, nkv_str key)
 {
     nkvi_query query = {.key = key, .space = space};
     nkvi_query_hash(cache, &query);
-    return query.key_hash;
+    return query;
 }
 
 uint32_t nkvi_cache_write_begin(nkv_cache *cache, nkv_str key)
 {
     uint32_t spaces = nkvi_cache_space_count(cache);
     for (uint32_t space = 0; space < spaces; space++) {
-        nkvi_fence_write_begin(nkvi_cache_space_fence(cache, space),
-                               key_hash_in(cache, space, key));
-        (void)nkvi_cache_invalidate(cache, space, key);
+        nkvi_query query = query_in(cache, space, key);
+        nkvi_fence_write_begin(nkvi_cache_space_fence(cache, space), query.key_hash);
+        (void)nkvi_cache_remove_key(cache, &query);
+        if (space == 0) {
+            nkvi_cache_count_key(cache, &query,
+                                 NKVI_INVALIDATIONS); /* a key, however many spaces */
+        }
     }
     return spaces;
 }
@@ -29,13 +33,13 @@ void nkvi_cache_write_end(nkv_cache *cache, nkv_str key, uint32_t spaces)
     uint32_t now = nkvi_cache_space_count(cache);
     for (uint32_t space = 0; space < now; space++) {
         nkvi_fence *fence = nkvi_cache_space_fence(cache, space);
-        uint64_t hash = key_hash_in(cache, space, key);
+        nkvi_query query = query_in(cache, space, key);
         if (space < spaces) {
-            nkvi_fence_write_end(fence, hash);
+            nkvi_fence_write_end(fence, query.key_hash);
         } else {
-            nkvi_fence_touch(fence, hash); /* opened while the write was under way */
+            nkvi_fence_touch(fence, query.key_hash); /* opened while the write was under way */
         }
-        (void)nkvi_cache_drop(cache, space, key);
+        (void)nkvi_cache_remove_key(cache, &query);
     }
 }
 

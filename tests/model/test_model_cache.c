@@ -441,8 +441,7 @@ static void op_drop(rig *r)
         most += f->number != 0;
         least += r->how.ample && counts(r, f) && !f->unsure;
     }
-    size_t gone = pick(r, 2) == 0 ? nkvi_cache_invalidate(r->cache, r->spaces[space], r->keys[key])
-                                  : nkvi_cache_drop(r->cache, r->spaces[space], r->keys[key]);
+    size_t gone = nkvi_cache_invalidate(r->cache, r->spaces[space], r->keys[key]);
     cr_assert(gone >= least && gone <= most, "seed %lu step %lu: %zu dropped, not %zu to %zu",
               r->how.seed, r->step, gone, least, most);
     note(r, (int)gone);

@@ -169,6 +169,25 @@ T_LIVE(client_share, i1_case_101_connection_loss_of_one_client)
     t_ctl_close(ctl);
 }
 
+/* A write of ours is one invalidation of one key, however many databases share the cache. */
+T_LIVE(client_share, a_write_counts_once_whatever_else_shares_the_cache)
+{
+    nkv_cache *cache;
+    cr_assert_eq(nkv_cache_create(NULL, &cache, NULL), NKV_OK);
+    nkv_options options = t_near_options(t_server_unix_url(server));
+    options.cache = cache;
+    nkv_client *zero = t_near_open(&options);
+    options.db = 1;
+    nkv_client *one = t_near_open(&options);
+    cr_assert_eq(nkv_set(zero, nkv_cstr("k"), nkv_cstr("v"), 0, NULL), NKV_OK);
+    nkv_cache_stats stats;
+    nkv_cache_get_stats(cache, &stats);
+    cr_assert_eq(stats.invalidations, 1);
+    nkv_client_destroy(one);
+    nkv_client_destroy(zero);
+    nkv_cache_release(cache);
+}
+
 /* Caches of two servers never mix, though a user gives both the same one. */
 T_LIVE_PRIVATE(client_share, case_101_two_servers_in_one_cache)
 {
