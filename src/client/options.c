@@ -42,7 +42,8 @@ const nkvi_option nkvi_options_table[] = {
     {"inflight_max", NKVI_OPTION_INT64, AT(inflight_max), 1, 16777216, 65536, "requests",
      "requests queued or under way per connection; beyond it calls return NKV_EBUSY"},
     {"inflight_bytes_max", NKVI_OPTION_INT64, AT(inflight_bytes_max), 1024, BIG, 67108864, "bytes",
-     "bytes of requests not yet sent per connection; beyond it calls return NKV_EBUSY"},
+     "bytes of requests not yet sent per connection; beyond it calls return NKV_EBUSY, and one "
+     "request that alone is larger NKV_EINVAL"},
     {"reply_bytes_max", NKVI_OPTION_INT64, AT(reply_bytes_max), 1024, BIG, 536870912, "bytes",
      "a larger bulk in a reply closes the connection"},
     {"no_cache", NKVI_OPTION_INT, AT(no_cache), 0, 1, 0, "", "1: never cache, never track"},

@@ -207,6 +207,11 @@ static nkv_status admit(nkvi_lane *lane, size_t len, nkvi_submit_when when, nkv_
         return nkvi_fail(error, NKV_EBUSY, "%s: inflight_max (%lld) commands are under way",
                          lane->address, (long long)lane->config.inflight_max);
     }
+    if (lane->config.inflight_bytes_max > 0 && (int64_t)len > lane->config.inflight_bytes_max) {
+        return nkvi_fail(error, NKV_EINVAL,
+                         "%s: a request of %zu bytes; inflight_bytes_max allows %lld",
+                         lane->address, len, (long long)lane->config.inflight_bytes_max);
+    }
     if (lane->config.inflight_bytes_max > 0 &&
         (int64_t)len > lane->config.inflight_bytes_max - bytes) {
         return nkvi_fail(error, NKV_EBUSY,

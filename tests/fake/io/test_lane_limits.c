@@ -274,6 +274,17 @@ Test(io_lane_limits, inflight_bytes_are_bounded)
     end();
 }
 
+/* To wait would not help it: that is said at once, whatever else is under way. */
+Test(io_lane_limits, a_request_larger_than_all_that_is_allowed_is_invalid)
+{
+    start((t_rig_options){.inflight_bytes_max = sizeof GET_K - 2});
+    t_ask *alone = get_within(0);
+    cr_assert_eq(alone->submitted, NKV_EINVAL);
+    cr_assert_not_null(strstr(alone->submit_error.text, "inflight_bytes_max allows 19"),
+                       "%s", alone->submit_error.text);
+    end();
+}
+
 /* The server does not read: what the socket does not take waits for the loop, in order. */
 Test(io_lane_limits, a_full_socket_is_written_on_by_the_loop, .init = begin, .fini = end)
 {
