@@ -15,6 +15,7 @@
 #include "client/client_int.h"
 #include "client/reply.h"
 #include "client/ttl.h"
+#include "core/value.h"
 
 typedef struct nkvi_flight {
     nkvi_node bucket; /* guarded by flights->mu, as are waiters */
@@ -142,17 +143,15 @@ static void flight_end(batch *b, nkvi_flight *flight, nkv_status status, nkv_val
 /* ---- answers --------------------------------------------------------------------------------- */
 
 /* Judges a validation before the answer is stored: whether the cached one is still there, the
- * same, or dirty. A cached answer that was dropped meanwhile is no fault of the cache: the push
+ * same, or dirty. That the key has another type now is an answer as well. A cached answer that was dropped meanwhile is no fault of the cache: the push
  * was on its way. */
-static void judge(batch *b, nkvi_flight *flight, int64_t now_ns)
+static void judge(batch *b, nkvi_flight *flight, bool match, int64_t now_ns)
 {
     nkv_cache *cache = b->client->cache;
     nkvi_found found;
     nkvi_cache_find(cache, &flight->query, 1, now_ns, &found);
     bool still_there = found.value == flight->validate;
     nkv_value_release(found.value);
-    nkv_reply cached = nkv_value_reply(flight->validate);
-    bool match = nkvi_reply_equal(&cached, &flight->answer.root);
     if (!match && !still_there) {
         return;
     }
@@ -167,7 +166,8 @@ static nkv_value *flight_value(batch *b, nkvi_flight *flight, int64_t now_ns)
         return nkvi_draft_seal(&flight->answer);
     }
     if (flight->validate != NULL) {
-        judge(b, flight, now_ns);
+        nkv_reply cached = nkv_value_reply(flight->validate);
+        judge(b, flight, nkvi_reply_same(&cached, &flight->answer.root), now_ns);
     }
     nkvi_stamp stamp = {
         .owner = b->peer->owner, .generation = b->request.generation, .token = &flight->token};
@@ -195,6 +195,9 @@ static void settle(batch *b, nkvi_flight *flight)
     nkv_error error = {.status = NKV_OK};
     if (flight->answer.root.type == NKV_TYPE_ERROR) {
         (void)nkvi_reply_fail(&error, &flight->answer.root);
+        if (flight->validate != NULL && nkvi_reply_has_code(&flight->answer.root, "WRONGTYPE")) {
+            judge(b, flight, false, nkvi_loop_now_ns(b->client->loop));
+        }
         nkv_value *reply = nkvi_draft_seal(&flight->answer);
         flight_end(b, flight, NKV_EREPLY, reply, &error);
         nkv_value_release(reply);

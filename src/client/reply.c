@@ -32,37 +32,6 @@ bool nkvi_reply_is_absent(const nkv_reply *reply)
     }
 }
 
-static bool same_bytes(const nkv_reply *a, const nkv_reply *b)
-{
-    return a->len == b->len && (a->len == 0 || memcmp(a->str, b->str, a->len) == 0);
-}
-
-bool nkvi_reply_equal(const nkv_reply *a, const nkv_reply *b)
-{
-    if (a->type != b->type) {
-        return false;
-    }
-    switch (a->type) {
-    case NKV_TYPE_NIL:
-        return true;
-    case NKV_TYPE_INTEGER:
-    case NKV_TYPE_BOOL:
-        return a->integer == b->integer;
-    case NKV_TYPE_ARRAY:
-    case NKV_TYPE_MAP:
-    case NKV_TYPE_SET:
-    case NKV_TYPE_PUSH:
-        for (size_t i = 0; a->elements == b->elements && i < a->elements; i++) {
-            if (!nkvi_reply_equal(&a->element[i], &b->element[i])) {
-                return false;
-            }
-        }
-        return a->elements == b->elements;
-    default:
-        return same_bytes(a, b);
-    }
-}
-
 nkv_status nkvi_reply_fail(nkv_error *error, const nkv_reply *reply)
 {
     int len = reply->len < sizeof error->text ? (int)reply->len : (int)sizeof error->text - 1;

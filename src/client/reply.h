@@ -12,9 +12,6 @@
  * list or a list of such, or the type "none". */
 bool nkvi_reply_is_absent(const nkv_reply *reply);
 
-/* Same type, bytes, numbers, children. */
-bool nkvi_reply_equal(const nkv_reply *a, const nkv_reply *b);
-
 /* Fills the error with the text of an error reply; returns NKV_EREPLY. */
 nkv_status nkvi_reply_fail(nkv_error *error, const nkv_reply *reply);
 

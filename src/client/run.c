@@ -92,26 +92,39 @@ static bool is_wrong_type(const nkv_result *result)
     return nkvi_reply_has_code(&reply, "WRONGTYPE");
 }
 
+/* The call may have been told of a wrong type, which is no failure of MGET. */
+static nkv_status explain_split(nkv_call *call, const nkv_result *failed)
+{
+    nkv_error error;
+    if (failed->status == NKV_EREPLY && failed->value != NULL) {
+        nkv_reply reply = nkv_value_reply(failed->value);
+        (void)nkvi_reply_fail(&error, &reply);
+    } else if (call == NULL || call->error.status == failed->status) {
+        return failed->status;
+    } else {
+        (void)nkvi_fail(&error, failed->status, "%s", nkv_status_text(failed->status));
+    }
+    return nkvi_call_done(call, failed->status, NKV_FROM_SERVER, &error);
+}
+
 static nkv_status split_mget(nkv_client *client, const nkv_str *keys, size_t n, nkv_call *call,
                              nkv_result *results, nkv_value **out)
 {
     nkv_status status = nkv_mget(client, keys, n, call, results);
-    nkv_status first = NKV_OK;
-    for (size_t i = 0; i < n; i++) {
-        if (results[i].status < 0 && first == NKV_OK && !is_wrong_type(&results[i])) {
-            first = results[i].status;
-        }
+    const nkv_result *failed = NULL;
+    for (size_t i = 0; status < 0 && failed == NULL && i < n; i++) {
+        failed = results[i].status < 0 && !is_wrong_type(&results[i]) ? &results[i] : NULL;
     }
-    if (status < 0 && first == NKV_OK) {
-        status = NKV_OK; /* wrong types only */
-    }
-    if (status == NKV_OK) {
+    if (failed == NULL) {
+        status = NKV_OK; /* wrong types at most */
         *out = array_value(results, n);
+    } else {
+        status = explain_split(call, failed);
     }
     for (size_t i = 0; i < n; i++) {
         nkv_value_release(results[i].value);
     }
-    return first != NKV_OK ? first : status;
+    return status;
 }
 
 static nkv_status split_exists(nkv_client *client, const nkv_str *keys, size_t n, nkv_call *call,

@@ -182,6 +182,24 @@ T_LIVE(client_seed, case_08_dynamic_confidence_moves_and_reset_restores_it)
     t_ctl_close(ctl);
 }
 
+/* That the key is of another type now is an answer as well: the cached one is dirty, and gone. */
+T_LIVE(client_seed, case_06_a_validation_that_finds_another_type_is_dirty)
+{
+    t_ctl *ctl = t_ctl_open(server);
+    nkv_client *client = open_with_confidence(server, 0, 0);
+    t_ctl_ok(ctl, "SET", "k", "text");
+    t_ctl_ok(ctl, "SELECT", "1");
+    t_ctl_ok(ctl, "RPUSH", "k", "row");
+    cr_assert(t_says(t_near_get(client, "k"), "text"));
+    make_dirty(ctl);
+    cr_assert(t_failed(t_near_get(client, "k"), NKV_EREPLY, "WRONGTYPE"));
+    const nkv_stats stats = t_near_stats(client);
+    cr_assert_eq(stats.cache.dirty, 1);
+    cr_assert_eq(stats.cache.keys, 0);
+    nkv_client_destroy(client);
+    t_ctl_close(ctl);
+}
+
 /* ---- Case 10: statistics --------------------------------------------------------------------- */
 
 /* 3 hits, 3 misses, 2 invalidations, 1 dirty, in all and by key (as in the seed, a dirty answer
