@@ -199,13 +199,16 @@ typedef struct nkv_argv {
 } nkv_argv;
 
 /* MULTI, the n commands, EXEC, in one write.  *out: the array of answers, or NULL.  Returns as
- * nkv_command; NKV_EREPLY if the server refused the transaction.  [any]  Since 0.1 */
+ * nkv_command; NKV_EREPLY if the server refused the transaction.  A server that refuses MULTI
+ * itself (an ACL without it) has executed the commands one by one, because they are on their way
+ * by then: give a user that runs transactions the right to MULTI.  [any]  Since 0.1 */
 NKV_API NKV_NODISCARD nkv_status nkv_transaction(nkv_client *client, const nkv_argv *commands,
                                                  size_t n, nkv_call *call, nkv_value **out);
 
 /* ---- the local side -------------------------------------------------------------------------- */
 
-/* Forgets a key locally / everything this client's space holds (and restores the confidence). */
+/* Forgets a key locally, in this client's space / everything that the cache holds, for all who share
+ * it, and restores the confidence.  Nothing is sent to the server.  [any]  Since 0.1 */
 NKV_API void nkv_client_invalidate(nkv_client *client, nkv_str key);
 NKV_API void nkv_client_reset(nkv_client *client);
 

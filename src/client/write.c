@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "client/barrier.h"
-#include "client/command.h"
 #include "client/gather.h"
 #include "client/plan.h"
 
@@ -116,42 +115,41 @@ nkv_status nkv_del(nkv_client *client, const nkv_str *keys, size_t n, nkv_call *
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
-/* The keys that the commands name, whether they write or not: forgetting one too many is
- * harmless. */
+/* What the commands of a transaction write. */
 typedef struct key_set {
     nkvi_buf buf; /* of nkv_str */
     bool flush;
     bool settle; /* one of them may write keys that it does not name */
 } key_set;
 
-static nkv_status collect(key_set *set, const nkv_argv *command, size_t at, nkv_error *error)
+static nkv_status collect(const nkv_client *client, key_set *set, const nkv_argv *command,
+                          size_t at, nkv_error *error)
 {
     if (command->argc < 1) {
         return nkvi_fail(error, NKV_EINVAL, "command %zu of the transaction is empty", at + 1);
     }
-    const nkvi_command *known = nkvi_command_find((size_t)command->argc, command->argv);
-    if (known->klass == NKVI_COMMAND_REFUSED) {
-        return nkvi_fail(error, NKV_EREFUSED, "command %zu of the transaction, %s: %s", at + 1,
-                         known->name, known->reason);
+    nkvi_plan plan;
+    nkv_status status = nkvi_plan_make(client, (size_t)command->argc, command->argv, &plan, error);
+    if (status == NKV_EREFUSED) {
+        status = nkvi_fail(error, NKV_EREFUSED, "command %zu of the transaction, %s: %s", at + 1,
+                           plan.command->name, plan.command->reason);
     }
-    set->flush = set->flush || known->klass == NKVI_COMMAND_FLUSH;
-    if (known->klass == NKVI_COMMAND_WRITE || known->klass == NKVI_COMMAND_UNKNOWN) {
-        /* Every argument: keys are among them, and the others are no keys of anybody's. */
-        nkvi_buf_append(&set->buf, command->argv + 1,
-                        (size_t)(command->argc - 1) * sizeof *command->argv);
-        set->settle =
-            set->settle || known->klass == NKVI_COMMAND_UNKNOWN || nkvi_command_is_script(known);
+    if (status == NKV_OK && plan.writes) {
+        set->flush = set->flush || plan.flush;
+        set->settle = set->settle || plan.settle;
+        nkvi_buf_append(&set->buf, plan.keys, plan.keys_len * sizeof *plan.keys);
     }
-    return NKV_OK;
+    nkvi_plan_clear(&plan);
+    return status;
 }
 
-static nkv_status transaction_bytes(const nkv_argv *commands, size_t n, nkvi_buf *bytes,
-                                    key_set *set, nkv_error *error)
+static nkv_status transaction_bytes(const nkv_client *client, const nkv_argv *commands, size_t n,
+                                    nkvi_buf *bytes, key_set *set, nkv_error *error)
 {
     nkv_str multi = nkv_cstr("MULTI"), exec = nkv_cstr("EXEC");
     nkvi_buf_resp(bytes, 1, &multi);
     for (size_t i = 0; i < n; i++) {
-        nkv_status status = collect(set, &commands[i], i, error);
+        nkv_status status = collect(client, set, &commands[i], i, error);
         if (status != NKV_OK) {
             return status;
         }
@@ -177,7 +175,7 @@ nkv_status nkv_transaction(nkv_client *client, const nkv_argv *commands, size_t 
     key_set set = {.flush = false};
     nkvi_buf_init(&bytes);
     nkvi_buf_init(&set.buf);
-    status = n < 1000000 ? transaction_bytes(commands, n, &bytes, &set, &error)
+    status = n < 1000000 ? transaction_bytes(client, commands, n, &bytes, &set, &error)
                          : nkvi_fail(&error, NKV_EINVAL,
                                      "a transaction of %zu commands; allowed are "
                                      "fewer than 1000000",
