@@ -61,6 +61,7 @@ typedef struct nkv_options {
     int64_t max_ttl_ms;              /* bound on the age of any answer; default 600000; < 0 none */
     int64_t negative_ttl_ms;         /* the same for «does not exist»; default -1: max_ttl_ms */
     int64_t backoff_min_ms, backoff_max_ms; /* between reconnects; defaults 50 and 2000 */
+    int64_t audit_ms; /* between two questions whether tracking is on; default 5000; 0 never */
     nkv_level level;                        /* default NKV_EVENTUAL */
     int64_t inflight_max;       /* commands queued or under way per lane; default 65536 */
     int64_t inflight_bytes_max; /* their bytes; default 64 MiB */

@@ -223,6 +223,7 @@ static nkvi_connector_config connector_config(nkv_client *client)
     config.lane.cache = client->cache;
     config.lane.connect_timeout_ms = options->connect_timeout_ms;
     config.lane.max_idle_ms = options->max_idle_ms;
+    config.lane.audit_ms = options->audit_ms;
     config.lane.backoff_min_ms = options->backoff_min_ms;
     config.lane.backoff_max_ms = options->backoff_max_ms;
     config.lane.inflight_max = options->inflight_max;

@@ -74,6 +74,7 @@ typedef struct nkvi_lane_config {
     nkv_cache *cache;  /* whose owner is begun and ended; only with `owner` */
     nkvi_owner *owner; /* not NULL: a tracked lane */
     int64_t connect_timeout_ms, max_idle_ms, backoff_min_ms, backoff_max_ms;
+    int64_t audit_ms; /* between two questions whether tracking is on; 0: never asked */
     int64_t inflight_max, inflight_bytes_max, reply_bytes_max;
 } nkvi_lane_config;
 

@@ -179,6 +179,9 @@ static void up(nkvi_lane *lane, bool armed)
     lane->phase = NKVI_PHASE_UP;
     lane->up_ns = now_ns;
     nkvi_health_init(&lane->health, lane->config.max_idle_ms, now_ns);
+    lane->audit_ns = armed && lane->config.audit_ms > 0
+                         ? nkvi_deadline_ns(now_ns, lane->config.audit_ms)
+                         : NKVI_NEVER;
     atomic_store_explicit(&lane->last_rx_ns, now_ns, memory_order_relaxed);
     if (armed) {
         generation = nkvi_cache_owner_begin(lane->config.cache, lane->config.owner,

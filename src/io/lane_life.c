@@ -211,11 +211,22 @@ static void on_kick(struct ev_loop *ev, ev_async *watcher, int events)
     nkvi_lane_arm_due(lane);
 }
 
+/* Asks whether tracking is on, if it is time for that. */
+static void audit(nkvi_lane *lane)
+{
+    int64_t now_ns = nkvi_loop_now_ns(lane->loop);
+    if (lane->audit_ns <= now_ns) {
+        lane->audit_ns = nkvi_deadline_ns(now_ns, lane->config.audit_ms);
+        nkvi_lane_audit(lane);
+    }
+}
+
 /* The watchdog.  Before it judges silence it reads what has come meanwhile. */
 void nkvi_lane_watch(nkvi_lane *lane)
 {
     nkv_error error;
     int64_t next_ns;
+    audit(lane);
     for (;;) {
         nkvi_health_action action =
             nkvi_health_check(&lane->health, nkvi_loop_now_ns(lane->loop), &next_ns);
@@ -231,7 +242,7 @@ void nkvi_lane_watch(nkvi_lane *lane)
             nkvi_lane_lose(lane, NKV_FLUSH_IDLE, &error);
             return;
         default:
-            nkvi_lane_life_at(lane, next_ns);
+            nkvi_lane_life_at(lane, next_ns < lane->audit_ns ? next_ns : lane->audit_ns);
             return;
         }
     }

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "io/lane_impl.h"
+#include "tracking/audit.h"
 
 #define TICK_MIN_NS (5 * NKVI_NS_PER_MS)
 #define TICK_MAX_NS (1000 * NKVI_NS_PER_MS)
@@ -44,6 +45,23 @@ static void retire(nkvi_lane *lane, nkvi_ring *ring)
     nkvi_ring_pop(ring);
 }
 
+/* The answer to our own question whether tracking is on; false: it is not, and nothing that this
+ * connection vouched for may be served any more. */
+static bool judge_audit(nkvi_lane *lane, const nkv_reply *reply, nkv_error *error)
+{
+    switch (nkvi_audit_reply(reply)) {
+    case NKVI_AUDIT_OFF:
+        nkvi_fail(error, NKV_ECONN, "the server no longer tracks what this connection reads");
+        return false;
+    case NKVI_AUDIT_UNKNOWN:
+        lane->audit_ns = NKVI_NEVER; /* an ACL or a proxy: it cannot be asked */
+        return true;
+    case NKVI_AUDIT_ON:
+        break;
+    }
+    return true;
+}
+
 static bool dispatch_reply(nkvi_lane *lane, nkvi_draft *draft, nkv_error *error)
 {
     nkvi_slot *slot = oldest(lane);
@@ -53,14 +71,16 @@ static bool dispatch_reply(nkvi_lane *lane, nkvi_draft *draft, nkv_error *error)
         return false;
     }
     nkvi_request *request = slot->request;
+    bool audit = slot->audit;
     unsigned index = slot->index++;
     bool last = --slot->left == 0;
     if (last) {
         retire(lane, &lane->order);
     }
     if (request == NULL) {
+        bool go_on = !audit || judge_audit(lane, &draft->root, error);
         nkvi_draft_clear(draft);
-        return true;
+        return go_on;
     }
     request->on_reply(request, index, draft);
     if (last) {

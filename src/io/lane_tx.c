@@ -21,6 +21,7 @@
 #define BUF_KEEP (256u * 1024u)
 
 static const char ping_bytes[] = "*1\r\n$4\r\nPING\r\n";
+static const char audit_bytes[] = "*2\r\n$6\r\nCLIENT\r\n$12\r\nTRACKINGINFO\r\n";
 
 static void buf_swap(nkvi_buf *a, nkvi_buf *b)
 {
@@ -287,16 +288,15 @@ nkv_status nkvi_lane_submit(nkvi_lane *lane, nkvi_request *request, nkvi_buf *by
     return status;
 }
 
-void nkvi_lane_ping(nkvi_lane *lane)
+/* Sends a command of our own, with one reply. */
+static void send_own(nkvi_lane *lane, const char *bytes, size_t len, bool audit)
 {
     pthread_mutex_lock(&lane->mu);
     if (lane->state != NKVI_LANE_DOWN && nkvi_ring_reserve(&lane->fresh)) {
-        nkvi_buf_append(&lane->pending, ping_bytes, sizeof ping_bytes - 1);
+        nkvi_buf_append(&lane->pending, bytes, len);
         if (!lane->pending.failed) {
-            nkvi_slot slot = {.begin = lane->queued_bytes,
-                              .bytes = sizeof ping_bytes - 1,
-                              .left = 1,
-                              .own = true};
+            nkvi_slot slot = {
+                .begin = lane->queued_bytes, .bytes = len, .left = 1, .own = true, .audit = audit};
             nkvi_ring_push(&lane->fresh, slot);
             lane->queued_bytes += slot.bytes;
             if (!lane->writing && !lane->handed) {
@@ -311,4 +311,14 @@ void nkvi_lane_ping(nkvi_lane *lane)
         ev_async_send(lane->ev, &lane->kick);
     }
     pthread_mutex_unlock(&lane->mu);
+}
+
+void nkvi_lane_ping(nkvi_lane *lane)
+{
+    send_own(lane, ping_bytes, sizeof ping_bytes - 1, false);
+}
+
+void nkvi_lane_audit(nkvi_lane *lane)
+{
+    send_own(lane, audit_bytes, sizeof audit_bytes - 1, true);
 }

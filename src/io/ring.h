@@ -19,11 +19,12 @@
 
 /* A request's place in the stream. */
 typedef struct nkvi_slot {
-    nkvi_request *request; /* NULL: given up, or a PING of our own; its replies are thrown away */
+    nkvi_request *request; /* NULL: given up, or our own; its replies are thrown away */
     uint64_t begin;        /* offset of its first byte in what this connection sends */
     size_t bytes;
     unsigned index, left; /* replies that have come, and that are still to come */
-    bool own;             /* a PING of our own: counts nowhere */
+    bool own;             /* a PING or an audit of our own: counts nowhere */
+    bool audit;           /* its reply tells whether tracking is still on */
 } nkvi_slot;
 
 typedef struct nkvi_ring {

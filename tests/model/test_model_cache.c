@@ -546,8 +546,9 @@ static void rig_names(rig *r)
 {
     static const char *const commands[COMMANDS] = {
         "", "STRLEN", "HGET f1",
-        "GETRANGE with arguments that are longer than any slot in which a name might have found a "
-        "place for itself: 0123456789012345678901234567890123456789012345678901234567890123456789"};
+        ("GETRANGE with arguments that are longer than any slot in which a name might have found "
+         "a place for itself: "
+         "0123456789012345678901234567890123456789012345678901234567890123456")};
     for (int c = 0; c < COMMANDS; c++) {
         r->commands[c] = nkv_cstr(commands[c]);
     }

@@ -40,6 +40,7 @@ static const attempt refused[] = {
     {{"READONLY"}},
     {{"READWRITE"}},
     {{"CLIENT", "TRACKING", "OFF"}},
+    {{"CLIENT", "TRACKING", "ON", "NOLOOP"}}, /* case 52: without BCAST it loses invalidations */
     {{"client", "tracking", "on", "BCAST"}},
     {{"CLIENT", "CACHING", "YES"}},
     {{"CLIENT", "REPLY", "OFF"}},

@@ -1,5 +1,5 @@
 /* tests/live/client/test_life.c - connections that are lost, silent, or come back: the acceptance
- * cases 59 to 62 and 68 (P1, P4, I1).                                                            */
+ * cases 59 to 62, 68 and 70 (P1, P4, I1).                                                            */
 
 #include <stdlib.h>
 
@@ -284,5 +284,63 @@ T_LIVE(client_life, i1_case_68_late_reply_of_a_closed_socket)
     cr_assert(t_says(t_near_get(client, "k"), "new"));
     nkv_client_destroy(client);
     t_proxy_stop(proxy);
+    t_ctl_close(ctl);
+}
+
+/* ---- Case 70: tracking is turned off behind our back ----------------------------------------- */
+
+/* Two commands without any reply: the stream stays aligned, and nobody is told. */
+static const char silently_off[] = "CLIENT REPLY SKIP\r\nCLIENT TRACKING OFF\r\n";
+
+enum { AUDIT_MS = 20 };
+
+T_LIVE(client_life, p1_case_70_tracking_turned_off_is_noticed)
+{
+    t_ctl *ctl = t_ctl_open(server);
+    t_proxy *proxy = t_proxy_start((t_addr){.path = t_server_path(server)}, false);
+    nkv_options options = t_near_options(t_proxy_url(proxy));
+    options.audit_ms = AUDIT_MS;
+    nkv_client *client = t_near_open(&options);
+    t_ctl_ok(ctl, "SET", "k", "v");
+    cr_assert(t_is(t_near_get(client, "k"), NKV_FROM_SERVER, "v"));
+    cr_assert(t_is(t_near_get(client, "k"), NKV_FROM_CACHE, "v"));
+    const uint64_t generation = t_near_node(client).generation;
+    t_sleep_ms(5 * AUDIT_MS);
+    cr_assert(t_is(t_near_get(client, "k"), NKV_FROM_CACHE, "v"), "while it is on all stays");
+    cr_assert_eq(t_near_node(client).generation, generation);
+
+    t_proxy_inject(proxy, T_EVERY, T_TO_SERVER, silently_off, sizeof silently_off - 1);
+    T_WAIT_UNTIL(t_near_node(client).generation > generation, 5000);
+    t_ctl_ok(ctl, "SET", "k", "new");
+    cr_assert_eq(nkv_client_wait_ready(client, 5000, NULL), NKV_OK);
+    cr_assert(t_is(t_near_get(client, "k"), NKV_FROM_SERVER, "new"));
+    t_ctl_ok(ctl, "SET", "k", "newer");
+    t_near_sync(client);
+    cr_assert(t_is(t_near_get(client, "k"), NKV_FROM_SERVER, "newer"), "it is tracked again");
+    cr_assert(t_near_identity(client));
+    nkv_client_destroy(client);
+    t_proxy_stop(proxy);
+    t_ctl_close(ctl);
+}
+
+/* Who may not ask goes on as before: the connection is kept. */
+T_LIVE(client_life, case_70_a_user_without_the_right_to_ask)
+{
+    t_ctl *ctl = t_ctl_open(server);
+    t_ctl_ok(ctl, "ACL", "SETUSER", "unasked", "on", "nopass", "~*", "+@all",
+             "-client|trackinginfo");
+    nkv_options options = t_near_options(t_server_unix_url(server));
+    options.username = "unasked";
+    options.password = "any";
+    options.audit_ms = AUDIT_MS;
+    nkv_client *client = t_near_open(&options);
+    const uint64_t generation = t_near_node(client).generation;
+    t_ctl_ok(ctl, "SET", "k", "v");
+    cr_assert(t_says(t_near_get(client, "k"), "v"));
+    t_sleep_ms(5 * AUDIT_MS);
+    cr_assert(t_is(t_near_get(client, "k"), NKV_FROM_CACHE, "v"));
+    cr_assert_eq(t_near_node(client).generation, generation);
+    nkv_client_destroy(client);
+    t_ctl_ok(ctl, "ACL", "DELUSER", "unasked");
     t_ctl_close(ctl);
 }
