@@ -30,6 +30,7 @@ typedef struct nkvi_peer_state {
     int64_t pressure_window_ns;
     unsigned pressure_spurious, pressure_fills;
     _Atomic bool no_field_expiry; /* the server answered that it knows no HPTTL; [any] */
+    _Atomic bool no_presence;     /* PTTL is refused there; [any] */
     bool armed, healthy, known;   /* as last told by an event */
 } nkvi_peer_state;
 

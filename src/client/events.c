@@ -211,6 +211,7 @@ void nkvi_client_on_change(void *ud, nkvi_peer *peer, const nkvi_lane_info *info
     if (info->state == NKVI_LANE_DOWN) {
         /* The server that comes back may be a newer one. */
         ((nkvi_peer_state *)peer->user)->no_field_expiry = false;
+        ((nkvi_peer_state *)peer->user)->no_presence = false;
     }
     if (cause != NKV_FLUSH_NONE) {
         nkvi_count_add(&client->counters, NKVI_C_FLUSHES, 1);

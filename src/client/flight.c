@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/status.h"
-#include "client/client_int.h"
+#include "client/read.h"
 #include "client/reply.h"
 #include "client/ttl.h"
 #include "core/value.h"
@@ -26,6 +26,7 @@ typedef struct nkvi_flight {
     nkv_value *validate; /* a reference, or NULL */
     _Atomic bool dirty;  /* a push named the key between answer and PTTL */
     bool done;
+    bool presence;  /* EXISTS, asked as PTTL */
     unsigned parts; /* replies that belong to it: the answer, PTTL, HPTTL */
     nkvi_ttl ttl;   /* what PTTL and HPTTL said */
 } nkvi_flight;
@@ -190,9 +191,21 @@ static nkv_value *flight_value(batch *b, nkvi_flight *flight, int64_t now_ns)
     return value;
 }
 
+/* Whether PTTL itself is not allowed (an ACL) or not known (renamed). */
+static bool presence_refused(const nkv_reply *reply)
+{
+    return nkvi_reply_has_code(reply, "NOPERM") || nkvi_reply_has_code(reply, "ERR");
+}
+
 static void settle(batch *b, nkvi_flight *flight)
 {
     nkv_error error = {.status = NKV_OK};
+    if (flight->presence && presence_refused(&flight->answer.root)) {
+        ((nkvi_peer_state *)b->peer->user)->no_presence = true;
+        (void)nkvi_fail(&error, NKV_ECONN, "PTTL is refused");
+        flight_end(b, flight, NKV_ECONN, NULL, &error); /* the data lane is asked for EXISTS */
+        return;
+    }
     if (flight->answer.root.type == NKV_TYPE_ERROR) {
         (void)nkvi_reply_fail(&error, &flight->answer.root);
         if (flight->validate != NULL && nkvi_reply_has_code(&flight->answer.root, "WRONGTYPE")) {
@@ -213,12 +226,24 @@ static void settle(batch *b, nkvi_flight *flight)
     nkv_value_release(value);
 }
 
+/* What PTTL says of a key is what EXISTS would have said. */
+static void take_presence(nkvi_flight *flight, nkvi_draft *reply)
+{
+    nkvi_ttl_of_key(&flight->ttl, &reply->root);
+    if (!flight->ttl.failed) {
+        reply->root.integer = flight->ttl.key_ms != NKVI_TTL_NO_KEY;
+    }
+}
+
 /* One of the replies of the flight whose turn it is.  [loop] */
 static void take_part(batch *b, nkvi_flight *flight, nkvi_draft *reply)
 {
     nkvi_peer_state *state = b->peer->user;
     switch (b->part) {
     case 0:
+        if (flight->presence) {
+            take_presence(flight, reply);
+        }
         flight->answer = *reply;
         nkvi_draft_init(reply);
         break;
@@ -343,16 +368,25 @@ static void batch_add(batch *b, const nkvi_ask *ask, char **strings, bool in_tab
     }
 }
 
-/* Writes the commands of one flight; returns how many replies they will have. */
-static unsigned write_parts(const batch *b, const nkvi_ask *ask, nkvi_buf *bytes)
+/* Writes the commands of one flight, and says how many replies they will have. */
+static unsigned write_parts(const batch *b, const nkvi_ask *ask, nkvi_flight *flight,
+                            nkvi_buf *bytes)
 {
     static const nkv_str pttl = {"PTTL", 4}, hpttl = {"HPTTL", 5}, fields = {"FIELDS", 6};
-    nkvi_buf_resp(bytes, ask->argc, ask->argv);
-    if (!b->mode.tracked || b->mode.static_ttl) {
+    bool bounded = b->mode.tracked && !b->mode.static_ttl;
+    flight->presence = bounded && !((nkvi_peer_state *)b->peer->user)->no_presence &&
+                       same_str(ask->query->command, nkvi_verb_exists.command);
+    if (!flight->presence) {
+        nkvi_buf_resp(bytes, ask->argc, ask->argv);
+    }
+    if (!bounded) {
         return 1;
     }
     nkv_str argv[2] = {pttl, ask->query->key};
     nkvi_buf_resp(bytes, 2, argv);
+    if (flight->presence) {
+        return 1;
+    }
     if (ask->fields_at == 0 || ((nkvi_peer_state *)b->peer->user)->no_field_expiry) {
         return 2;
     }
@@ -386,8 +420,9 @@ static void batch_fill(batch *b, nkvi_ask **asks, size_t n, nkvi_buf *bytes)
             continue;
         }
         batch_add(b, ask, &strings, shared && flight == NULL);
-        b->flights[b->n - 1].parts = write_parts(b, ask, bytes);
-        b->request.replies += b->flights[b->n - 1].parts;
+        flight = &b->flights[b->n - 1];
+        flight->parts = write_parts(b, ask, flight, bytes);
+        b->request.replies += flight->parts;
     }
     pthread_mutex_unlock(&flights->mu);
 }

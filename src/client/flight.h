@@ -6,7 +6,7 @@
  *
  * A batch is one write to one lane: some flights, each with its command and, on a tracked lane,
  * the PTTL behind it (and HPTTL, where the answer is of hash fields and the server knows field
- * expiry). A flight ends exactly once, whatever happens, and wakes everybody who waits for it
+ * expiry). EXISTS is asked as PTTL alone, which says both, and is tracked like any read. A flight ends exactly once, whatever happens, and wakes everybody who waits for it
  * (I3). It fills the cache from the reply callback, on the loop's thread, if nothing overtook it:
  *
  *      - its token is intact: no write of ours to the key since before it was sent (I2), and where

@@ -112,6 +112,26 @@ T_LIVE(client_batches, mget_as_command_is_cached_by_key)
     t_ctl_close(ctl);
 }
 
+/* EXISTS is asked as PTTL; a user who may not ask that gets its answers all the same, uncached. */
+T_LIVE(client_batches, exists_for_a_user_without_pttl)
+{
+    t_ctl *ctl = t_ctl_open(server);
+    t_ctl_ok(ctl, "ACL", "SETUSER", "timeless", "on", "nopass", "~*", "+@all", "-pttl");
+    t_ctl_ok(ctl, "SET", "a", "1");
+    nkv_options options = t_near_options(t_server_unix_url(server));
+    options.username = "timeless";
+    options.password = "any";
+    nkv_client *client = t_near_open(&options);
+    for (int round = 0; round < 3; round++) {
+        cr_assert(t_is(t_near(client, "EXISTS", "a"), NKV_FROM_SERVER, ":1"), "round %d", round);
+        cr_assert(t_is(t_near(client, "EXISTS", "b"), NKV_FROM_SERVER, ":0"), "round %d", round);
+    }
+    cr_assert(t_near_identity(client));
+    nkv_client_destroy(client);
+    t_ctl_ok(ctl, "ACL", "DELUSER", "timeless");
+    t_ctl_close(ctl);
+}
+
 T_LIVE(client_batches, exists_is_cached_by_key)
 {
     t_ctl *ctl = t_ctl_open(server);
