@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "client/read.h"
+#include "core/value.h"
 
 #define PASS       64u  /* lookups in one pass of the cache */
 #define PREFIX_ASK 256u /* keys asked for in one round trip of a prefix */
@@ -216,8 +217,8 @@ nkv_status nkv_mget(nkv_client *client, const nkv_str *keys, size_t n, nkv_call 
 /* 1, 0, or -1 for an answer that EXISTS cannot give. */
 static int exists_of(const nkv_value *value)
 {
-    nkv_reply reply = nkv_value_reply(value);
-    return reply.type == NKV_TYPE_INTEGER && reply.integer >= 0 ? reply.integer > 0 : -1;
+    int64_t number;
+    return nkvi_value_integer(value, &number) && number >= 0 ? number > 0 : -1;
 }
 
 static void exists_to_status(nkv_result *result)

@@ -19,18 +19,19 @@ nkvi_query nkvi_verb_query(const nkv_client *client, const nkvi_verb *verb, nkv_
     return query;
 }
 
-/* Counts a hit, or takes it back if confidence wants it validated: the slow path will find it
- * again. */
-static bool accept(nkv_client *client, const nkvi_query *query, nkvi_found *found)
+/* Whether hits may be served as they are: what confidence wants validated is the slow path's, which
+ * finds them again. */
+static bool trusted(const nkv_client *client)
 {
-    if (nkv_cache_confidence(client->cache) < 100.0) {
-        nkv_value_release(found->value);
-        found->value = NULL;
-        return false; /* sampling is the slow path's */
+    return nkv_cache_confidence(client->cache) >= 100.0;
+}
+
+/* Looks again, with the exact time, at what only looked too old. */
+static void look_closely(nkv_client *client, const nkvi_query *query, nkvi_found *found)
+{
+    if (found->outcome == NKVI_EXPIRED || found->outcome == NKVI_LAPSED) {
+        nkvi_cache_find(client->cache, query, 1, nkvi_now_ns(), found);
     }
-    nkvi_count_add(&client->counters, NKVI_C_QUICK_HITS, 1);
-    nkvi_cache_count(client->cache, query, NKVI_COUNT_HIT);
-    return true;
 }
 
 size_t nkvi_read_hits(nkv_client *client, const nkvi_query *queries, size_t n, nkv_value **values)
@@ -38,17 +39,22 @@ size_t nkvi_read_hits(nkv_client *client, const nkvi_query *queries, size_t n, n
     assert(n <= PASS);
     nkvi_found found[PASS];
     size_t hits = 0;
-    nkvi_cache_find(client->cache, queries, n, nkvi_now_coarse_ns() + client->coarse_slack_ns,
-                    found);
+    bool trust = trusted(client);
+    if (trust) {
+        nkvi_cache_find(client->cache, queries, n, nkvi_now_coarse_ns() + client->coarse_slack_ns,
+                        found);
+    }
     for (size_t i = 0; i < n; i++) {
-        if (found[i].outcome == NKVI_EXPIRED || found[i].outcome == NKVI_LAPSED) {
-            nkvi_cache_find(client->cache, &queries[i], 1, nkvi_now_ns(), &found[i]);
-        }
         values[i] = NULL;
-        if (found[i].outcome == NKVI_HIT && accept(client, &queries[i], &found[i])) {
-            values[i] = found[i].value;
-            hits++;
+        if (trust) {
+            look_closely(client, &queries[i], &found[i]);
+            values[i] = found[i].outcome == NKVI_HIT ? found[i].value : NULL;
         }
+        hits += values[i] != NULL;
+    }
+    if (hits > 0) {
+        nkvi_count_add(&client->counters, NKVI_C_QUICK_HITS, hits);
+        nkvi_cache_count_hits(client->cache, queries, values, n);
     }
     return hits;
 }
@@ -56,15 +62,18 @@ size_t nkvi_read_hits(nkv_client *client, const nkvi_query *queries, size_t n, n
 bool nkvi_read_hit(nkv_client *client, const nkvi_query *query, nkv_value **value)
 {
     nkvi_found found;
-    nkvi_cache_find(client->cache, query, 1, nkvi_now_coarse_ns() + client->coarse_slack_ns,
-                    &found);
-    if (found.outcome == NKVI_EXPIRED || found.outcome == NKVI_LAPSED) {
-        nkvi_cache_find(client->cache, query, 1, nkvi_now_ns(), &found);
-    }
-    if (found.outcome != NKVI_HIT || !accept(client, query, &found)) {
-        *value = NULL;
+    *value = NULL;
+    if (!trusted(client)) {
         return false;
     }
+    nkvi_cache_find(client->cache, query, 1, nkvi_now_coarse_ns() + client->coarse_slack_ns,
+                    &found);
+    look_closely(client, query, &found);
+    if (found.outcome != NKVI_HIT) {
+        return false;
+    }
+    nkvi_count_add(&client->counters, NKVI_C_QUICK_HITS, 1);
+    nkvi_cache_count(client->cache, query, NKVI_COUNT_HIT);
     *value = found.value;
     return true;
 }
@@ -73,17 +82,20 @@ size_t nkvi_read_hits_while(nkv_client *client, const nkvi_query *queries, size_
                             nkv_value **values, bool (*go_on)(const nkv_value *value))
 {
     assert(n <= PASS);
+    if (!trusted(client)) {
+        return 0;
+    }
     nkvi_found found[PASS];
+    size_t hits = 0;
     size_t looked = nkvi_cache_find_while(
         client->cache, queries, n, nkvi_now_coarse_ns() + client->coarse_slack_ns, found, go_on);
-    for (size_t i = 0; i < looked; i++) {
-        if (found[i].outcome != NKVI_HIT || !accept(client, &queries[i], &found[i])) {
-            for (size_t j = i + 1; j < looked; j++) {
-                nkv_value_release(found[j].value); /* behind a hit that must be validated */
-            }
-            return i;
-        }
-        values[i] = found[i].value;
+    while (hits < looked && found[hits].outcome == NKVI_HIT) {
+        values[hits] = found[hits].value;
+        hits++;
     }
-    return looked;
+    if (hits > 0) {
+        nkvi_count_add(&client->counters, NKVI_C_QUICK_HITS, hits);
+        nkvi_cache_count_hits(client->cache, queries, values, hits);
+    }
+    return hits;
 }

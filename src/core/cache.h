@@ -114,6 +114,10 @@ size_t nkvi_cache_find_while(nkv_cache *cache, const nkvi_query *queries, size_t
 typedef enum nkvi_count { NKVI_COUNT_HIT, NKVI_COUNT_MISS } nkvi_count;
 void nkvi_cache_count(nkv_cache *cache, const nkvi_query *query, nkvi_count what);
 
+/* The same for the hits of one pass: those queries whose value is not NULL. */
+void nkvi_cache_count_hits(nkv_cache *cache, const nkvi_query *queries, nkv_value *const *values,
+                           size_t n);
+
 typedef struct nkvi_stamp {
     const nkvi_owner *owner;
     uint64_t generation;     /* the owner's, when the read was sent */

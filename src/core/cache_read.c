@@ -109,6 +109,24 @@ void nkvi_cache_count(nkv_cache *cache, const nkvi_query *query, nkvi_count what
     nkvi_cache_count_key(cache, query, what == NKVI_COUNT_HIT ? NKVI_HITS : NKVI_MISSES);
 }
 
+void nkvi_cache_count_hits(nkv_cache *cache, const nkvi_query *queries, nkv_value *const *values,
+                           size_t n)
+{
+    size_t hits = 0;
+    for (size_t i = 0; i < n; i++) {
+        nkvi_keystats_fetch(&cache->keystats, queries[i].key_id);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (values[i] != NULL) {
+            nkvi_keystats_count(&cache->keystats, queries[i].key_id, NKVI_HITS);
+            hits++;
+        }
+    }
+    if (hits > 0) {
+        nkvi_totals_add(&cache->totals, NKVI_HITS, hits);
+    }
+}
+
 bool nkvi_cache_must_validate(nkv_cache *cache, uint64_t random)
 {
     double percent = nkv_cache_confidence(cache);

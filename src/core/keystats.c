@@ -138,6 +138,13 @@ void nkvi_keystats_count(nkvi_keystats *stats, uint64_t id, nkvi_counted which)
     }
 }
 
+void nkvi_keystats_fetch(const nkvi_keystats *stats, uint64_t id)
+{
+    if (stats->buckets != NULL) {
+        __builtin_prefetch(bucket_of(stats, id == NONE ? 1 : id));
+    }
+}
+
 bool nkvi_keystats_read(const nkvi_keystats *stats, uint64_t id, nkv_key_stats *out)
 {
     memset(out, 0, sizeof *out);

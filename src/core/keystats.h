@@ -34,6 +34,9 @@ void nkvi_keystats_clear(nkvi_keystats *stats);
 /* Adds one to a counter (hits, misses, invalidations or dirty) of the key. */
 void nkvi_keystats_count(nkvi_keystats *stats, uint64_t id, nkvi_counted which);
 
+/* Fetches the memory that counting the key will look at. */
+void nkvi_keystats_fetch(const nkvi_keystats *stats, uint64_t id);
+
 /* false: the key has no counters. */
 bool nkvi_keystats_read(const nkvi_keystats *stats, uint64_t id, nkv_key_stats *out);
 

@@ -55,6 +55,13 @@ _Static_assert(sizeof(struct nkv_value) == 64, "one cache line");
 /* Puts the root of an answer into the value's fields (not its references, not its owner). */
 void nkvi_value_set(nkv_value *value, const nkv_reply *root);
 
+/* The number of an INTEGER; false: it is none. */
+static inline bool nkvi_value_integer(const nkv_value *value, int64_t *number)
+{
+    *number = value->number.integer;
+    return (value->kind & NKVI_KIND_TYPE) == NKV_TYPE_INTEGER;
+}
+
 /* A value with one reference whose bytes (len of them, to be filled by the caller) lie behind it,
  * or NULL. */
 nkv_value *nkvi_value_make(size_t len);
