@@ -6,8 +6,9 @@
  *
  * A batch is one write to one lane: some flights, each with its command and, on a tracked lane,
  * the PTTL behind it (and HPTTL, where the answer is of hash fields and the server knows field
- * expiry). EXISTS is asked as PTTL alone, which says both, and is tracked like any read. A flight ends exactly once, whatever happens, and wakes everybody who waits for it
- * (I3). It fills the cache from the reply callback, on the loop's thread, if nothing overtook it:
+ * expiry). EXISTS is asked as PTTL alone, which says both, and is tracked like any read. A flight
+ * ends exactly once, whatever happens, and wakes everybody who waits for it (I3). It fills the
+ * cache from the reply callback, on the loop's thread, if nothing overtook it:
  *
  *      - its token is intact: no write of ours to the key since before it was sent (I2), and where
  *        several lanes fill one cache, no push for it on any of them;
@@ -16,7 +17,9 @@
  *
  * A push *before* the answer on the same stream does not matter: the answer is newer. (Two lanes
  * have no common order; so there any push of one keeps out what was asked before it on another, and
- * of two answers that contradict each other the cache keeps neither.) Waiters leave at their own deadline; the flight goes on without them.
+ * of two answers that contradict each other the cache keeps neither.)
+ *
+ * Waiters leave at their own deadline; the flight goes on without them.
  *
  * Locks    flights->mu: the table, the lists of waiters.  Taken by any thread, never while a
  *          callback of the user runs, and before a gather's mutex.

@@ -38,8 +38,9 @@ const nkvi_option nkvi_options_table[] = {
     {"backoff_max_ms", NKVI_OPTION_INT64, AT(backoff_max_ms), 1, MS_MAX, 2000, "ms",
      "longest pause before connecting again"},
     {"audit_ms", NKVI_OPTION_INT64, AT(audit_ms), 0, MS_MAX, 5000, "ms",
-     "how often the server is asked (`CLIENT TRACKINGINFO`) whether it still tracks the connection; "
-     "if not, all that it vouched for is dropped and tracking is turned on anew; 0: never"},
+     "how often the server is asked (`CLIENT TRACKINGINFO`) whether it still tracks the "
+     "connection; if not, all that it vouched for is dropped and tracking is turned on anew; 0: "
+     "never"},
     {"level", NKVI_OPTION_ENUM, AT(level), 0, NKV_BARRIER, NKV_EVENTUAL, "",
      "freshness of reads that do not say: 1 EVENTUAL, 2 DRAIN, 3 BARRIER"},
     {"inflight_max", NKVI_OPTION_INT64, AT(inflight_max), 1, 16777216, 65536, "requests",

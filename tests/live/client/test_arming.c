@@ -1,5 +1,5 @@
 /* tests/live/client/test_arming.c - how a connection becomes a tracked one, and what happens where
- * it may not: the acceptance cases 52, 63, 64 and 67 (I5, P4).                                       */
+ * it may not: the acceptance cases 52, 63, 64 and 67 (I5, P4). */
 
 #include <stdlib.h>
 #include <strings.h>
@@ -24,8 +24,8 @@ static void check_order(t_monitor *monitor, size_t *trackers)
             continue;
         }
         ++*trackers;
-        /* Case 52: NOLOOP without BCAST would keep quiet about our own writes on this lane; there is
-         * no option for it, and it is never sent. */
+        /* Case 52: NOLOOP without BCAST would keep quiet about our own writes on this lane; there
+         * is no option for it, and it is never sent. */
         cr_assert_eq(entry.argc, 3);
         cr_assert_str_eq(entry.argv[2], "ON");
         for (size_t k = 0; k < i; k++) {

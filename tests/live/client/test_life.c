@@ -1,5 +1,5 @@
 /* tests/live/client/test_life.c - connections that are lost, silent, or come back: the acceptance
- * cases 59 to 62, 68 and 70 (P1, P4, I1).                                                            */
+ * cases 59 to 62, 68 and 70 (P1, P4, I1). */
 
 #include <stdlib.h>
 
