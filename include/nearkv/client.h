@@ -61,9 +61,9 @@ typedef struct nkv_options {
     int64_t max_ttl_ms;              /* bound on the age of any answer; default 600000; < 0 none */
     int64_t negative_ttl_ms;         /* the same for «does not exist»; default -1: max_ttl_ms */
     int64_t backoff_min_ms, backoff_max_ms; /* between reconnects; defaults 50 and 2000 */
-    int64_t audit_ms; /* between two questions whether tracking is on; default 5000; 0 never */
-    nkv_level level;                        /* default NKV_EVENTUAL */
-    int64_t inflight_max;       /* commands queued or under way per lane; default 65536 */
+    int64_t audit_ms;     /* between two questions whether tracking is on; default 5000; 0 never */
+    nkv_level level;      /* default NKV_EVENTUAL */
+    int64_t inflight_max; /* commands queued or under way per lane; default 65536 */
     int64_t inflight_bytes_max; /* their bytes; default 64 MiB */
     int64_t reply_bytes_max;    /* a larger bulk reply is a protocol error; default 512 MiB */
     int no_cache;               /* 1: never cache; default 0 */
@@ -208,8 +208,8 @@ NKV_API NKV_NODISCARD nkv_status nkv_transaction(nkv_client *client, const nkv_a
 
 /* ---- the local side -------------------------------------------------------------------------- */
 
-/* Forgets a key locally, in this client's space / everything that the cache holds, for all who share
- * it, and restores the confidence.  Nothing is sent to the server.  [any]  Since 0.1 */
+/* Forgets a key locally, in this client's space / everything that the cache holds, for all who
+ * share it, and restores the confidence.  Nothing is sent to the server.  [any]  Since 0.1 */
 NKV_API void nkv_client_invalidate(nkv_client *client, nkv_str key);
 NKV_API void nkv_client_reset(nkv_client *client);
 

@@ -111,8 +111,8 @@ static void watch_pressure(nkv_client *client, nkvi_peer *peer, uint64_t key_has
     }
 }
 
-/* Whether other lanes fill the cache as well. Then what this one heard must keep their older answers
- * out, which may still be in their sockets. (Its own answers come later on the same stream.) */
+/* Whether other lanes fill the cache as well. Then what this one heard must keep out their older
+ * answers, which may still be in their sockets. (Its own come later on the same stream.) */
 static bool others_fill(const nkv_client *client)
 {
     return nkvi_cache_owner_count(client->cache) > 1;

@@ -144,8 +144,8 @@ static void flight_end(batch *b, nkvi_flight *flight, nkv_status status, nkv_val
 /* ---- answers --------------------------------------------------------------------------------- */
 
 /* Judges a validation before the answer is stored: whether the cached one is still there, the
- * same, or dirty. That the key has another type now is an answer as well. A cached answer that was dropped meanwhile is no fault of the cache: the push
- * was on its way. */
+ * same, or dirty. That the key has another type now is an answer as well. A cached answer that was
+ * dropped meanwhile is no fault of the cache: the push was on its way. */
 static void judge(batch *b, nkvi_flight *flight, bool match, int64_t now_ns)
 {
     nkv_cache *cache = b->client->cache;

@@ -224,7 +224,7 @@ static int exists_of(const nkv_value *value)
 static void exists_to_status(nkv_result *result)
 {
     if (result->status == NKV_OK) {
-        int exists = exists_of(result->value);
+        int exists = result->value != NULL ? exists_of(result->value) : -1;
         result->status = exists > 0 ? NKV_OK : exists == 0 ? NKV_NOT_FOUND : NKV_EPROTO;
         nkv_value_release(result->value);
         result->value = NULL;

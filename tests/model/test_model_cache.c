@@ -316,6 +316,22 @@ static bool contradicted(rig *r, const fact *known, const flight *f, uint64_t nu
            !same(content_of(r->content, known->number), content_of(r->other, number));
 }
 
+/* Whether what became of a put is what the model allows. */
+static void judge_put(rig *r, const flight *f, const fact *known, uint64_t number,
+                      int64_t deadline_ns, bool stored)
+{
+    bool vouched = (f->generation & 1) != 0 && r->generations[f->owner] == f->generation;
+    bool due = deadline_ns > r->now_ns;
+    bool conflict = contradicted(r, known, f, number);
+    cr_assert(!stored || (vouched && due && !f->overtaken),
+              "seed %lu step %lu: stored what must not be", r->how.seed, r->step);
+    cr_assert(!stored || !conflict || known->unsure || !r->how.ample,
+              "seed %lu step %lu: of two that contradict each other one stayed", r->how.seed,
+              r->step);
+    cr_assert(stored || !vouched || !due || f->touched || conflict || !r->how.ample,
+              "seed %lu step %lu: refused without a reason", r->how.seed, r->step);
+}
+
 static void put(rig *r, flight *f, unsigned command)
 {
     uint64_t number = ++r->last;
@@ -337,18 +353,9 @@ static void put(rig *r, flight *f, unsigned command)
     r->held[place].value = value;
     r->held[place].number = number;
 
-    bool vouched = (f->generation & 1) != 0 && r->generations[f->owner] == f->generation;
-    bool due = stamp.deadline_ns > r->now_ns;
     fact *known = &r->facts[f->space][f->key][command];
-    bool conflict = contradicted(r, known, f, number);
     note(r, stored);
-    cr_assert(!stored || (vouched && due && !f->overtaken),
-              "seed %lu step %lu: stored what must not be", r->how.seed, r->step);
-    cr_assert(!stored || !conflict || known->unsure || !r->how.ample,
-              "seed %lu step %lu: of two that contradict each other one stayed", r->how.seed,
-              r->step);
-    cr_assert(stored || !vouched || !due || f->touched || conflict || !r->how.ample,
-              "seed %lu step %lu: refused without a reason", r->how.seed, r->step);
+    judge_put(r, f, known, number, stamp.deadline_ns, stored);
     if (stored) {
         *known = (fact){number, f->owner, f->generation, stamp.deadline_ns, false};
     } else {

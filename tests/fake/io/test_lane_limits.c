@@ -280,8 +280,8 @@ Test(io_lane_limits, a_request_larger_than_all_that_is_allowed_is_invalid)
     start((t_rig_options){.inflight_bytes_max = sizeof GET_K - 2});
     t_ask *alone = get_within(0);
     cr_assert_eq(alone->submitted, NKV_EINVAL);
-    cr_assert_not_null(strstr(alone->submit_error.text, "inflight_bytes_max allows 19"),
-                       "%s", alone->submit_error.text);
+    cr_assert_not_null(strstr(alone->submit_error.text, "inflight_bytes_max allows 19"), "%s",
+                       alone->submit_error.text);
     end();
 }
 
