@@ -44,7 +44,7 @@ typedef struct nkv_cache_options {
     double confidence;       /* 0..100 % of hits trusted without asking the server; default 100 */
     int dynamic_confidence;  /* 1: × 0.999 on a dirty answer, × 1.0001 on a good one; default 0 */
     size_t key_counters;     /* keys with counters of their own; default 1024; 0 none */
-    /* since 0.2: new fields only below this line */
+    uint64_t reserved[8];    /* 0; new fields take their room from here, as nkv_options holds one */
 } nkv_cache_options;
 
 /* Sets every field to its default; `size` is sizeof the caller's struct (the macro passes it). */
@@ -65,6 +65,7 @@ typedef struct nkv_cache_stats {
     uint64_t keys;          /* now */
     uint64_t bytes;         /* now */
     uint64_t pinned_bytes;  /* now: dropped from the cache, still held by readers */
+    uint64_t reserved[8];   /* 0; new fields take their room from here */
 } nkv_cache_stats;
 
 typedef struct nkv_key_stats {

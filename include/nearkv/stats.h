@@ -29,11 +29,11 @@ typedef struct nkv_stats {
     uint64_t reads;     /* keys asked for by reading calls */
     uint64_t hits;      /* answers found in memory, those included that confidence then validated */
     uint64_t validations; /* of the hits: checked against the server */
-    uint64_t misses;    /* answered by the server, on the tracked connection, asked by this read */
-    uint64_t coalesced; /* shared another caller's question */
-    uint64_t bypass[NKV_BYPASS_COUNT];
-    uint64_t failures;      /* reads that ended with status < 0; in none of those four */
-    uint64_t writes;        /* writing commands sent */
+    uint64_t misses;     /* answered by the server, on the tracked connection, asked by this read */
+    uint64_t coalesced;  /* shared another caller's question */
+    uint64_t bypass[16]; /* by nkv_bypass; the first NKV_BYPASS_COUNT are used */
+    uint64_t failures;   /* reads that ended with status < 0; in none of those four */
+    uint64_t writes;     /* writing commands sent */
     uint64_t invalidations; /* keys named by the server */
     uint64_t spurious;      /* invalidations of a key right after its reply */
     uint64_t flushes;
@@ -51,12 +51,13 @@ typedef struct nkv_stats {
 NKV_API NKV_NODISCARD nkv_status nkv_client_stats(nkv_client *client, nkv_stats *stats);
 
 typedef struct nkv_node_health {
-    char address[120];   /* host:port or path; no secrets */
-    const char *state;   /* "connecting" "armed" "untracked" "unhealthy" "down" (constant text) */
-    uint64_t generation; /* of the tracked connection; grows with every loss */
-    int tracking;        /* 1: armed */
-    int64_t idle_ms;     /* since the node was last heard; -1: never */
-    int64_t client_id;   /* of the tracked connection; 0: none */
+    char address[120];    /* host:port or path; no secrets */
+    const char *state;    /* "connecting" "armed" "untracked" "unhealthy" "down" (constant text) */
+    uint64_t generation;  /* of the tracked connection; grows with every loss */
+    int tracking;         /* 1: armed */
+    int64_t idle_ms;      /* since the node was last heard; -1: never */
+    int64_t client_id;    /* of the tracked connection; 0: none */
+    uint64_t reserved[8]; /* 0; new fields take their room from here */
 } nkv_node_health;
 
 /* Health of every node; writes at most `cap` and sets *n to how many there are.  healthy (may be
