@@ -144,8 +144,8 @@ static void flight_end(batch *b, nkvi_flight *flight, nkv_status status, nkv_val
 /* ---- answers --------------------------------------------------------------------------------- */
 
 /* Judges a validation before the answer is stored: whether the cached one is still there, the
- * same, or dirty. That the key has another type now is an answer as well. A cached answer that was
- * dropped meanwhile is no fault of the cache: the push was on its way. */
+ * same, or dirty. A cached answer that was dropped meanwhile is no fault of the cache: the push was
+ * on its way. */
 static void judge(batch *b, nkvi_flight *flight, bool match, int64_t now_ns)
 {
     nkv_cache *cache = b->client->cache;
@@ -157,6 +157,25 @@ static void judge(batch *b, nkvi_flight *flight, bool match, int64_t now_ns)
         return;
     }
     nkv_cache_feedback(cache, flight->query.space, flight->query.key, match);
+}
+
+/* The waiters are about to see an answer that is not put. It is newer than what another owner may
+ * have in the cache, and nobody shall get that after it. (One that the same owner has outdated
+ * was dropped by a push before.) */
+static void outdate(const batch *b, const nkvi_flight *flight)
+{
+    if (nkvi_cache_owner_count(b->client->cache) > 1) {
+        nkvi_cache_forget(b->client->cache, &flight->query);
+    }
+}
+
+/* That the key has another type now is an answer, too. */
+static void wrong_type(batch *b, nkvi_flight *flight)
+{
+    if (flight->validate != NULL) {
+        judge(b, flight, false, nkvi_loop_now_ns(b->client->loop));
+    }
+    outdate(b, flight);
 }
 
 /* Makes the value, and stores it if it may be. */
@@ -178,6 +197,7 @@ static nkv_value *flight_value(batch *b, nkvi_flight *flight, int64_t now_ns)
                      !nkvi_fence_intact(&flight->token);
     if (!keep || overtaken) {
         nkvi_count_add(&client->counters, NKVI_C_RACED, overtaken);
+        outdate(b, flight);
         return nkvi_draft_seal(&flight->answer);
     }
     bool stored = false;
@@ -208,8 +228,8 @@ static void settle(batch *b, nkvi_flight *flight)
     }
     if (flight->answer.root.type == NKV_TYPE_ERROR) {
         (void)nkvi_reply_fail(&error, &flight->answer.root);
-        if (flight->validate != NULL && nkvi_reply_has_code(&flight->answer.root, "WRONGTYPE")) {
-            judge(b, flight, false, nkvi_loop_now_ns(b->client->loop));
+        if (b->mode.tracked && nkvi_reply_has_code(&flight->answer.root, "WRONGTYPE")) {
+            wrong_type(b, flight);
         }
         nkv_value *reply = nkvi_draft_seal(&flight->answer);
         flight_end(b, flight, NKV_EREPLY, reply, &error);

@@ -128,10 +128,15 @@ typedef struct nkvi_stamp {
 /* Makes a value of the draft (which is nil afterwards unless NULL is returned) and stores it if the
  * stamp's token is intact, its generation is current and it fits.  *stored (may be
  * NULL) tells.  Replaces what was there; one that is not stored drops it, because the caller has
- * seen the newer answer.  Returns a reference for the caller in either case, or NULL if not even a
+ * seen the newer answer.  One that contradicts another owner's is not stored either, and breaks all
+ * tokens of the key.  Returns a reference for the caller in either case, or NULL if not even a
  * value could be made (memory ran out). */
 nkv_value *nkvi_cache_put(nkv_cache *cache, const nkvi_query *query, nkvi_draft *draft,
                           const nkvi_stamp *stamp, int64_t now_ns, bool *stored);
+
+/* Drops the answer to the query, if there is one: the caller has seen a newer one that is not put.
+ */
+void nkvi_cache_forget(nkv_cache *cache, const nkvi_query *query);
 
 /* Drops all commands of the key in the space; O(1) in the size of the cache.  Returns how many
  * answers were dropped. */

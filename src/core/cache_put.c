@@ -180,9 +180,10 @@ static bool may_be_stored(const nkv_cache *cache, const nkvi_filling *filling, i
 }
 
 /* Whether another owner's answer that still counts says something else.  Which of the two is newer
- * nobody can tell: each owner's stream has an order, two have none.
+ * nobody can tell: each owner's stream has an order, two have none.  A third owner's may be on its
+ * way and be the oldest, with nothing left to contradict: so all that were asked for are kept out.
  * @locks mu */
-static bool contradicted(const nkv_cache *cache, const nkvi_filling *filling, int64_t now_ns)
+static bool contradicted(nkv_cache *cache, const nkvi_filling *filling, int64_t now_ns)
 {
     if (nkvi_cache_owner_count(cache) <= 1) {
         return false;
@@ -194,9 +195,14 @@ static bool contradicted(const nkv_cache *cache, const nkvi_filling *filling, in
     }
     const nkv_value *other = &nkvi_slot_at(cache->view.store, at)->value;
     nkv_reply says = nkv_value_reply(other);
-    return nkvi_stamp_owner(other->of.slot.stamp) != nkvi_stamp_owner(filling->stamp) &&
-           nkvi_stamp_stands(&cache->owners, other->of.slot.stamp) &&
-           other->of.slot.deadline_ns > now_ns && !nkvi_reply_same(&says, &filling->root);
+    bool differs = nkvi_stamp_owner(other->of.slot.stamp) != nkvi_stamp_owner(filling->stamp) &&
+                   nkvi_stamp_stands(&cache->owners, other->of.slot.stamp) &&
+                   other->of.slot.deadline_ns > now_ns && !nkvi_reply_same(&says, &filling->root);
+    if (differs) {
+        nkvi_fence_touch(nkvi_cache_space_fence(cache, filling->query->space),
+                         filling->query->key_hash);
+    }
+    return differs;
 }
 
 /* Enters under the lock; 0: it may not, or cannot, be stored. */
@@ -249,9 +255,12 @@ static nkv_value *put(nkv_cache *cache, const nkvi_query *query, const nkvi_draf
     return &nkvi_slot_at(cache->view.store, index)->value;
 }
 
-/* Drops the answer that a refused one would have replaced: the caller may have seen a newer one. */
-static void forget(nkv_cache *cache, const nkvi_query *query)
+void nkvi_cache_forget(nkv_cache *cache, const nkvi_query *query)
 {
+    if (cache->index == NULL) {
+        nkvi_wrapped_drop(cache, query->space, query->key);
+        return;
+    }
     uint32_t chain = 0;
     pthread_mutex_lock(&cache->mu);
     uint32_t old = nkvi_entry_find(cache, query, nkvi_realm_of(&cache->spaces, query->space));
@@ -268,14 +277,14 @@ nkv_value *nkvi_cache_put(nkv_cache *cache, const nkvi_query *query, nkvi_draft 
     bool kept = false;
     nkv_value *value;
     if (cache->index == NULL) {
-        value = nkvi_wrapped_put(cache, query, draft, stamp, &kept);
+        value = nkvi_wrapped_put(cache, query, draft, stamp, now_ns, &kept);
     } else {
         value = put(cache, query, draft, stamp, now_ns);
         kept = value != NULL;
         if (kept) {
             nkvi_draft_init(draft); /* the slot has taken the block */
         } else {
-            forget(cache, query);
+            nkvi_cache_forget(cache, query);
             value = nkvi_draft_seal(draft);
         }
     }

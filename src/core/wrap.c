@@ -7,6 +7,15 @@
 
 #include "core/cache_impl.h"
 
+/* Whether the table's value is one that we gave it for the query, and its space still stands. */
+static bool is_ours(const nkv_cache *cache, const nkvi_query *query, const nkv_value *value)
+{
+    const nkvi_stamped *stamped = (const nkvi_stamped *)(const void *)value;
+    bool ours = (value->kind & (NKVI_KIND_STAMPED | NKVI_KIND_SLOT)) == NKVI_KIND_STAMPED;
+    return ours && stamped->hash == query->hash &&
+           stamped->realm == nkvi_realm_of(&cache->spaces, query->space);
+}
+
 /* Whether the table's value answers the query now: found gets it then, or it is released. */
 static void judge(const nkv_cache *cache, const nkvi_query *query, int64_t now_ns, nkv_value *value,
                   nkvi_found *found)
@@ -16,9 +25,7 @@ static void judge(const nkv_cache *cache, const nkvi_query *query, int64_t now_n
         return;
     }
     const nkvi_stamped *stamped = (const nkvi_stamped *)(const void *)value;
-    bool ours = (value->kind & (NKVI_KIND_STAMPED | NKVI_KIND_SLOT)) == NKVI_KIND_STAMPED;
-    if (!ours || stamped->hash != query->hash ||
-        stamped->realm != nkvi_realm_of(&cache->spaces, query->space) ||
+    if (!is_ours(cache, query, value) ||
         !nkvi_stamp_vouched(&cache->owners, stamped->stamp, now_ns)) {
         found->outcome = NKVI_LAPSED;
     } else if (stamped->deadline_ns <= now_ns) {
@@ -79,8 +86,34 @@ static void note_space(const nkvi_owner *owner, uint32_t space)
     }
 }
 
+/* As in cache_put.c: another owner's answer says something else, and all that were asked for are
+ * kept out.
+ * @locks mu */
+static bool contradicted(nkv_cache *cache, const nkvi_query *query, const nkvi_stamped *stamped,
+                         int64_t now_ns)
+{
+    nkv_value *value = NULL;
+    if (nkvi_cache_owner_count(cache) > 1) {
+        value = cache->ops.get(cache->self, query->space, query->key, query->command);
+    }
+    bool differs = false;
+    if (value != NULL && is_ours(cache, query, value)) {
+        const nkvi_stamped *other = (const nkvi_stamped *)(const void *)value;
+        nkv_reply says = nkv_value_reply(value), now = nkv_value_reply(&stamped->value);
+        differs = nkvi_stamp_owner(other->stamp) != nkvi_stamp_owner(stamped->stamp) &&
+                  nkvi_stamp_stands(&cache->owners, other->stamp) && other->deadline_ns > now_ns &&
+                  !nkvi_reply_same(&says, &now);
+    }
+    nkv_value_release(value);
+    if (differs) {
+        nkvi_fence_touch(nkvi_cache_space_fence(cache, query->space), query->key_hash);
+        cache->ops.invalidate(cache->self, query->space, query->key);
+    }
+    return differs;
+}
+
 nkv_value *nkvi_wrapped_put(nkv_cache *cache, const nkvi_query *query, nkvi_draft *draft,
-                            const nkvi_stamp *stamp, bool *stored)
+                            const nkvi_stamp *stamp, int64_t now_ns, bool *stored)
 {
     nkvi_stamped *stamped = seal(draft);
     if (stamped == NULL) {
@@ -92,7 +125,8 @@ nkv_value *nkvi_wrapped_put(nkv_cache *cache, const nkvi_query *query, nkvi_draf
     pthread_mutex_lock(&cache->mu);
     stamped->realm = nkvi_realm_of(&cache->spaces, query->space);
     *stored = stamp->generation % 2 == 1 && nkvi_stamp_stands(&cache->owners, stamped->stamp) &&
-              (stamp->token == NULL || nkvi_fence_intact(stamp->token));
+              (stamp->token == NULL || nkvi_fence_intact(stamp->token)) &&
+              !contradicted(cache, query, stamped, now_ns);
     if (*stored) {
         note_space(stamp->owner, query->space);
         cache->ops.put(cache->self, query->space, query->key, query->command, &stamped->value,

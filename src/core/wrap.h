@@ -24,7 +24,7 @@ size_t nkvi_wrapped_find(nkv_cache *cache, const nkvi_query *queries, size_t n, 
                          nkvi_found *found, bool (*go_on)(const nkv_value *value));
 
 nkv_value *nkvi_wrapped_put(nkv_cache *cache, const nkvi_query *query, nkvi_draft *draft,
-                            const nkvi_stamp *stamp, bool *stored);
+                            const nkvi_stamp *stamp, int64_t now_ns, bool *stored);
 
 void nkvi_wrapped_drop(nkv_cache *cache, uint32_t space, nkv_str key);
 

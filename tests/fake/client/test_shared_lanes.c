@@ -9,6 +9,7 @@
 #include "support/check.h"
 #include "support/fake.h"
 #include "support/near.h"
+#include "support/toy_cache.h"
 
 enum { SOON_MS = 10000 };
 
@@ -32,11 +33,12 @@ static int tracked_conn(t_fake *fake, int nth)
     return t_fake_command_at(fake, (size_t)at).conn;
 }
 
-/* Both are armed, and b has asked for k. */
-static pair open_pair(void)
+/* Both are armed, and b has asked for k.  cache: NULL for a built-in one. */
+static pair open_pair_on(nkv_cache *cache)
 {
     pair p = {.fake = t_fake_start(NULL)};
     nkv_options options = t_near_options(t_fake_url(p.fake));
+    options.cache = cache;
     p.a = t_near_open(&options);
     cr_assert_eq(nkv_client_share(p.a, &p.b, NULL), NKV_OK);
     cr_assert_eq(nkv_client_wait_ready(p.b, SOON_MS, NULL), NKV_OK);
@@ -45,6 +47,11 @@ static pair open_pair(void)
     p.late = t_near_begin(p.b, "GET", "k");
     cr_assert(t_fake_wait_hits(p.fake, 1, SOON_MS, "PTTL", "k"));
     return p;
+}
+
+static pair open_pair(void)
+{
+    return open_pair_on(NULL);
 }
 
 /* The answer that was on its way to b comes in. */
@@ -126,5 +133,87 @@ Test(client_shared_lanes, answers_that_agree_stay, .timeout = 30)
     arrive(&p, "$3\r\nnew\r\n:-1\r\n", "new");
     cr_assert(t_is(t_near_get(p.a, "k"), NKV_FROM_CACHE, "new"));
     cr_assert(t_is(t_near_get(p.b, "k"), NKV_FROM_CACHE, "new"));
+    close_pair(&p);
+}
+
+/* A third one may have an old answer on its way as well: it finds nothing that it contradicts. */
+Test(client_shared_lanes, a_third_old_answer_is_kept_out_too, .timeout = 30)
+{
+    pair p = open_pair();
+    nkv_client *c = NULL;
+    cr_assert_eq(nkv_client_share(p.a, &c, NULL), NKV_OK);
+    cr_assert_eq(nkv_client_wait_ready(c, SOON_MS, NULL), NKV_OK);
+    t_pending *later = t_near_begin(c, "GET", "k");
+    cr_assert(t_fake_wait_hits(p.fake, 2, SOON_MS, "PTTL", "k"));
+    answer_new(&p);
+    cr_assert(t_is(t_near_get(p.a, "k"), NKV_FROM_SERVER, "new"));
+    arrive(&p, "$3\r\nold\r\n:-1\r\n", "old");
+    t_fake_say(p.fake, tracked_conn(p.fake, 3), "$3\r\nold\r\n:-1\r\n");
+    cr_assert(t_says(t_near_end(later), "old"));
+    cr_assert(t_is(t_near_get(p.a, "k"), NKV_FROM_SERVER, "new"));
+    nkv_client_destroy(c);
+    close_pair(&p);
+}
+
+/* The same in a cache of one's own. */
+Test(client_shared_lanes, contradictions_go_from_a_wrapped_cache_as_well, .timeout = 30)
+{
+    t_toy toy;
+    nkv_cache *cache = NULL;
+    t_toy_init(&toy);
+    cr_assert_eq(nkv_cache_wrap(&t_toy_ops, &toy, &cache, NULL), NKV_OK);
+    pair p = open_pair_on(cache);
+    answer_new(&p);
+    cr_assert(t_is(t_near_get(p.a, "k"), NKV_FROM_SERVER, "new"));
+    arrive(&p, "$3\r\nold\r\n:-1\r\n", "old");
+    cr_assert(t_is(t_near_get(p.a, "k"), NKV_FROM_SERVER, "new"));
+    cr_assert(t_is(t_near_get(p.b, "k"), NKV_FROM_CACHE, "new"));
+    close_pair(&p);
+    nkv_cache_release(cache);
+}
+
+/* k = "old" is in the cache, and b's lane vouches for it. */
+static void let_b_cache_old(pair *p)
+{
+    arrive(p, "$3\r\nold\r\n:-1\r\n", "old");
+    cr_assert(t_is(t_near_get(p->a, "k"), NKV_FROM_CACHE, "old"));
+}
+
+/* a has read past what b vouches for, and its newer answer may not be stored. */
+Test(client_shared_lanes, an_answer_that_is_not_kept_outdates_the_others_too, .timeout = 30)
+{
+    pair p = open_pair();
+    let_b_cache_old(&p);
+    answer_new(&p);
+    t_fake_on(p.fake, "-NOPERM no\r\n", "PTTL", "...");
+    cr_assert(t_is(t_near_get_at(p.a, "k", NKV_BARRIER), NKV_FROM_SERVER, "new"));
+    cr_assert(t_is(t_near_get(p.a, "k"), NKV_FROM_SERVER, "new"));
+    close_pair(&p);
+}
+
+Test(client_shared_lanes, so_does_another_type, .timeout = 30)
+{
+    pair p = open_pair();
+    let_b_cache_old(&p);
+    t_fake_on(p.fake, "-WRONGTYPE it is a list now\r\n", "GET", "k");
+    t_fake_on(p.fake, ":-1\r\n", "PTTL", "...");
+    cr_assert(t_failed(t_near_get_at(p.a, "k", NKV_BARRIER), NKV_EREPLY, "WRONGTYPE"));
+    cr_assert(t_failed(t_near_get(p.a, "k"), NKV_EREPLY, "WRONGTYPE"));
+    close_pair(&p);
+}
+
+/* Overtaken by what a heard, b's answer is not stored, but it may be newer than what a read since.
+ */
+Test(client_shared_lanes, an_answer_that_was_overtaken_outdates_the_others_too, .timeout = 30)
+{
+    pair p = open_pair();
+    hear(&p, push_k, sizeof push_k - 1);
+    t_pending *between = t_near_begin(p.a, "GET", "k");
+    cr_assert(t_fake_wait_hits(p.fake, 2, SOON_MS, "PTTL", "k"));
+    t_fake_say(p.fake, p.conn_a, "$3\r\nmid\r\n:-1\r\n");
+    cr_assert(t_says(t_near_end(between), "mid"));
+    arrive(&p, "$3\r\nnew\r\n:-1\r\n", "new");
+    answer_new(&p);
+    cr_assert(t_is(t_near_get(p.b, "k"), NKV_FROM_SERVER, "new"));
     close_pair(&p);
 }
