@@ -182,6 +182,7 @@ static void up(nkvi_lane *lane, bool armed)
     lane->audit_ns = armed && lane->config.audit_ms > 0
                          ? nkvi_deadline_ns(now_ns, lane->config.audit_ms)
                          : NKVI_NEVER;
+    lane->auditing = false;
     atomic_store_explicit(&lane->last_rx_ns, now_ns, memory_order_relaxed);
     if (armed) {
         generation = nkvi_cache_owner_begin(lane->config.cache, lane->config.owner,

@@ -70,6 +70,7 @@ struct nkvi_lane {
     size_t greeting_at;
     nkvi_health health;
     int64_t audit_ns; /* when to ask next whether tracking is on; NKVI_NEVER: not any more */
+    bool auditing;    /* asked, and not answered yet */
     nkvi_backoff backoff;
     nkvi_ring order, doomed; /* doomed: was `fresh` when the connection ended */
     ev_io rx, tx;
@@ -110,8 +111,8 @@ bool nkvi_lane_tx(nkvi_lane *lane, nkv_error *error);
 /* Sends a PING of our own.  [loop] */
 void nkvi_lane_ping(nkvi_lane *lane);
 /* Asks whether the server still tracks this connection; the answer is judged by lane_rx.c.
- * [loop] */
-void nkvi_lane_audit(nkvi_lane *lane);
+ * Returns whether that could be queued.  [loop] */
+bool nkvi_lane_audit(nkvi_lane *lane);
 /* The lane has become usable: requests that waited are sent.  @locks mu held; [loop] */
 void nkvi_lane_tx_begin(nkvi_lane *lane);
 /* Stops writing for good on this connection: waits for the thread that is at it, notes for every

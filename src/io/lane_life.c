@@ -211,13 +211,14 @@ static void on_kick(struct ev_loop *ev, ev_async *watcher, int events)
     nkvi_lane_arm_due(lane);
 }
 
-/* Asks whether tracking is on, if it is time for that. */
+/* Asks whether tracking is on, if it is time for that and the last question was answered: a server
+ * that is stuck must not find a queue of them. */
 static void audit(nkvi_lane *lane)
 {
     int64_t now_ns = nkvi_loop_now_ns(lane->loop);
     if (lane->audit_ns <= now_ns) {
         lane->audit_ns = nkvi_deadline_ns(now_ns, lane->config.audit_ms);
-        nkvi_lane_audit(lane);
+        lane->auditing = lane->auditing || nkvi_lane_audit(lane);
     }
 }
 

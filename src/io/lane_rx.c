@@ -49,6 +49,7 @@ static void retire(nkvi_lane *lane, nkvi_ring *ring)
  * connection vouched for may be served any more. */
 static bool judge_audit(nkvi_lane *lane, const nkv_reply *reply, nkv_error *error)
 {
+    lane->auditing = false;
     switch (nkvi_audit_reply(reply)) {
     case NKVI_AUDIT_OFF:
         nkvi_fail(error, NKV_ECONN, "the server no longer tracks what this connection reads");
@@ -57,6 +58,7 @@ static bool judge_audit(nkvi_lane *lane, const nkv_reply *reply, nkv_error *erro
         lane->audit_ns = NKVI_NEVER; /* an ACL or a proxy: it cannot be asked */
         return true;
     case NKVI_AUDIT_ON:
+    case NKVI_AUDIT_LATER:
         break;
     }
     return true;

@@ -288,9 +288,10 @@ nkv_status nkvi_lane_submit(nkvi_lane *lane, nkvi_request *request, nkvi_buf *by
     return status;
 }
 
-/* Sends a command of our own, with one reply. */
-static void send_own(nkvi_lane *lane, const char *bytes, size_t len, bool audit)
+/* Sends a command of our own, with one reply.  Returns whether it could be queued. */
+static bool send_own(nkvi_lane *lane, const char *bytes, size_t len, bool audit)
 {
+    bool queued = false;
     pthread_mutex_lock(&lane->mu);
     if (lane->state != NKVI_LANE_DOWN && nkvi_ring_reserve(&lane->fresh)) {
         nkvi_buf_append(&lane->pending, bytes, len);
@@ -299,6 +300,7 @@ static void send_own(nkvi_lane *lane, const char *bytes, size_t len, bool audit)
                 .begin = lane->queued_bytes, .bytes = len, .left = 1, .own = true, .audit = audit};
             nkvi_ring_push(&lane->fresh, slot);
             lane->queued_bytes += slot.bytes;
+            queued = true;
             if (!lane->writing && !lane->handed) {
                 uint64_t before = lane->writes;
                 write_out(lane, ROUNDS_MAX);
@@ -311,14 +313,15 @@ static void send_own(nkvi_lane *lane, const char *bytes, size_t len, bool audit)
         ev_async_send(lane->ev, &lane->kick);
     }
     pthread_mutex_unlock(&lane->mu);
+    return queued;
 }
 
 void nkvi_lane_ping(nkvi_lane *lane)
 {
-    send_own(lane, ping_bytes, sizeof ping_bytes - 1, false);
+    (void)send_own(lane, ping_bytes, sizeof ping_bytes - 1, false);
 }
 
-void nkvi_lane_audit(nkvi_lane *lane)
+bool nkvi_lane_audit(nkvi_lane *lane)
 {
-    send_own(lane, audit_bytes, sizeof audit_bytes - 1, true);
+    return send_own(lane, audit_bytes, sizeof audit_bytes - 1, true);
 }

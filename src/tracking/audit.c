@@ -1,7 +1,6 @@
 /* tracking/audit.c - see audit.h. */
 #include "tracking/audit.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 static bool is_text(const nkv_reply *reply, const char *text)
@@ -25,8 +24,24 @@ static bool has(const nkv_reply *flags, const char *flag)
     return false;
 }
 
+bool nkvi_refusal_passes(const nkv_reply *reply)
+{
+    static const char *const codes[] = {"BUSY ", "LOADING ", "MASTERDOWN "};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        size_t len = strlen(codes[i]);
+        if (reply->type == NKV_TYPE_ERROR && reply->len >= len &&
+            memcmp(reply->str, codes[i], len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 nkvi_audit nkvi_audit_reply(const nkv_reply *reply)
 {
+    if (nkvi_refusal_passes(reply)) {
+        return NKVI_AUDIT_LATER;
+    }
     if (reply->type != NKV_TYPE_MAP && reply->type != NKV_TYPE_ARRAY) {
         return NKVI_AUDIT_UNKNOWN;
     }

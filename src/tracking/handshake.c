@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "base/status.h"
+#include "tracking/audit.h"
 
 enum step { STEP_HELLO, STEP_AUTH, STEP_SELECT, STEP_TRACKING, STEP_OFF };
 
@@ -207,6 +208,10 @@ static void take_ok(nkvi_handshake *hs, const nkv_reply *reply, const char *comm
 
 static void take_tracking(nkvi_handshake *hs, const nkv_reply *reply)
 {
+    if (nkvi_refusal_passes(reply)) {
+        refuse(hs, reply, "CLIENT TRACKING"); /* tried again: without for good would be too much */
+        return;
+    }
     if (reply->type == NKV_TYPE_ERROR) {
         no_tracking(hs, "the server refused CLIENT TRACKING", safe_text(hs, reply));
         return;

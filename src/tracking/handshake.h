@@ -6,7 +6,7 @@
  *                     AUTH [user] password   SELECT db                              -> UNTRACKED
  *      TRACKING refused (ACL, proxy), or a server before 7, whose invalidations can stand in the
  *      middle of other replies (there it is turned OFF again):                      -> UNTRACKED
- *      anything else refused (password, database, -LOADING, too many clients …):    -> REFUSED
+ *      anything else refused (password, database, -LOADING, -BUSY …):               -> REFUSED
  *      all fine:                                                                    -> ARMED
  *
  * Nothing of a caller may be sent before the end, so tracking is on before the first read (I5).

@@ -31,6 +31,16 @@ Test(tracking_audit, on_and_off)
     cr_assert_eq(judge(NKV_TYPE_MAP, NKV_TYPE_SET, "on", "broken_redirect"), NKVI_AUDIT_OFF);
 }
 
+Test(tracking_audit, a_refusal_of_the_moment_is_no_answer)
+{
+    const nkv_reply busy = text(NKV_TYPE_ERROR, "BUSY Redis is busy running a script.");
+    const nkv_reply loading = text(NKV_TYPE_ERROR, "LOADING Redis is loading the dataset");
+    const nkv_reply other = text(NKV_TYPE_ERROR, "BUSYGROUP Consumer Group name already exists");
+    cr_assert_eq(nkvi_audit_reply(&busy), NKVI_AUDIT_LATER);
+    cr_assert_eq(nkvi_audit_reply(&loading), NKVI_AUDIT_LATER);
+    cr_assert_eq(nkvi_audit_reply(&other), NKVI_AUDIT_UNKNOWN);
+}
+
 Test(tracking_audit, what_is_not_understood_judges_nothing)
 {
     const nkv_reply error = text(NKV_TYPE_ERROR, "NOPERM this user has no permissions");
