@@ -153,6 +153,9 @@ static void wake(nkvi_waiter *waiter, nkv_status status, nkv_value *value, const
     async_call *self = NKVI_CONTAINER(waiter, async_call, waiter);
     if (self->settling) {
         bool failed = status < 0 && status != NKV_ECONN;
+        if (failed) {
+            nkvi_write_unsure(self->client, NKV_OK);
+        }
         nkv_error first = self->call.error;
         settle(self, failed ? status : self->status, self->value, NKV_FROM_SERVER,
                failed ? error : &first);
@@ -166,10 +169,13 @@ static void wake(nkvi_waiter *waiter, nkv_status status, nkv_value *value, const
     }
     self->status = status;
     count_read(self);
-    if (self->plan.settle && (status == NKV_OK || status == NKV_EREPLY) &&
-        !nkvi_write_settle_at_once(self->client)) {
+    bool answered = status == NKV_OK || status == NKV_EREPLY;
+    if (self->plan.settle && answered && !nkvi_write_settle_at_once(self->client)) {
         settle_first(self, status, value, error);
         return;
+    }
+    if (self->plan.settle && !answered) {
+        nkvi_write_unsure(self->client, status);
     }
     nkv_from from = self->tracked && self->ask.joined ? NKV_FROM_JOINED : NKV_FROM_SERVER;
     settle(self, status, value, from, error);
@@ -198,6 +204,9 @@ void nkvi_asyncs_expire(nkv_client *client, int64_t now_ns)
             nkvi_fail(&error, NKV_ETIMEDOUT, "no answer before the deadline of the call");
         if (!self->settling) {
             count_read(self);
+        }
+        if (self->plan.settle || self->plan.flush) {
+            nkvi_write_unsure(client, NKV_ETIMEDOUT);
         }
         settle(self, NKV_ETIMEDOUT, self->value, NKV_FROM_SERVER, &error);
     }

@@ -132,6 +132,13 @@ nkv_status nkvi_write_settle(nkv_client *client, nkvi_peer *peer, int64_t deadli
     return status == NKV_ECONN ? NKV_OK : status;
 }
 
+void nkvi_write_unsure(nkv_client *client, nkv_status status)
+{
+    if (client->caching && status != NKV_EBUSY && status != NKV_EINVAL) {
+        nkvi_cache_flush_own(client->cache);
+    }
+}
+
 static void drain_run(nkvi_task *task)
 {
     drain *self = NKVI_CONTAINER(task, drain, task);

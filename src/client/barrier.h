@@ -28,6 +28,11 @@ nkv_status nkvi_write_settle(nkv_client *client, nkvi_peer *peer, int64_t deadli
 /* The same without waiting: true if it is done, else a barrier must follow.  [any] */
 bool nkvi_write_settle_at_once(nkv_client *client);
 
+/* Behind a write of that kind, or a flush, which failed with `status`, or could not be settled
+ * (NKV_OK): it may have been done all the same, so the cache is emptied, unless it was never sent.
+ * [any] */
+void nkvi_write_unsure(nkv_client *client, nkv_status status);
+
 nkv_status nkvi_read_drain(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
                            nkv_error *error);
 

@@ -194,7 +194,7 @@ static nkv_status run_pass(nkv_client *client, const nkvi_plan *plan, size_t arg
                            .deadline_ns = nkvi_call_deadline(client, call)};
     nkvi_peer *peer = client->connector->ops->route(client->connector, plan->key);
     status = nkvi_data_call_wait(client, peer, &data, out, &error);
-    if (plan->settle && (status == NKV_OK || status == NKV_EREPLY)) {
+    if (plan->settle) {
         status = nkvi_settled(client, peer, data.deadline_ns, status, out, &error);
     }
     count_pass(client, plan, status);

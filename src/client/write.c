@@ -21,6 +21,9 @@ nkv_status nkvi_data_call_wait(nkv_client *client, nkvi_peer *peer, const nkvi_d
     nkvi_gather_wait(&gather, &client->flights, call->deadline_ns);
     if (slot.status < 0) {
         *error = gather.error;
+        if (call->flush) {
+            nkvi_write_unsure(client, slot.status); /* the loop may not know yet that it is over */
+        }
     }
     *out = slot.value;
     nkvi_gather_clear(&gather);
@@ -31,10 +34,15 @@ nkv_status nkvi_settled(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns
                         nkv_value **out, nkv_error *error)
 {
     nkv_error why = {.status = NKV_OK};
+    if (status != NKV_OK && status != NKV_EREPLY) {
+        nkvi_write_unsure(client, status);
+        return status;
+    }
     nkv_status settled = nkvi_write_settle(client, peer, deadline_ns, &why);
     if (settled == NKV_OK) {
         return status;
     }
+    nkvi_write_unsure(client, NKV_OK);
     nkv_value_release(*out);
     *out = NULL;
     *error = why;
@@ -192,7 +200,7 @@ nkv_status nkv_transaction(nkv_client *client, const nkv_argv *commands, size_t 
         nkvi_peer *peer = client->connector->ops->route(client->connector, first);
         nkvi_count_add(&client->counters, NKVI_C_WRITES, 1);
         status = nkvi_data_call_wait(client, peer, &data, out, &error);
-        if (set.settle && (status == NKV_OK || status == NKV_EREPLY)) {
+        if (set.settle) {
             status = nkvi_settled(client, peer, data.deadline_ns, status, out, &error);
         }
     }

@@ -13,8 +13,8 @@
 nkv_status nkvi_data_call_wait(nkv_client *client, nkvi_peer *peer, const nkvi_data_call *call,
                                nkv_value **out, nkv_error *error);
 
-/* Settles (barrier.h) a write that was answered with `status`.  Returns `status`, or why it could
- * not be settled: then the answer, *out, is given up. */
+/* Settles (barrier.h) a write that ended with `status`.  Returns `status`, or why it could not be
+ * settled: then the answer, *out, is given up. */
 nkv_status nkvi_settled(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns, nkv_status status,
                         nkv_value **out, nkv_error *error);
 

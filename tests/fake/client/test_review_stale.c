@@ -174,16 +174,22 @@ static void note(nkv_status status, nkv_value *value, const nkv_call *call, void
     pthread_mutex_unlock(&out->mu);
 }
 
-static nkv_status run_async(nkv_client *client, int argc, const nkv_str *argv)
+static nkv_status run_async_with(nkv_client *client, const nkv_call *call, int argc,
+                                 const nkv_str *argv)
 {
     outcome out = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, NKV_OK};
-    cr_assert_eq(nkv_command_async(client, argc, argv, NULL, note, &out), NKV_OK);
+    cr_assert_eq(nkv_command_async(client, argc, argv, call, note, &out), NKV_OK);
     pthread_mutex_lock(&out.mu);
     while (!out.done) {
         pthread_cond_wait(&out.changed, &out.mu);
     }
     pthread_mutex_unlock(&out.mu);
     return out.status;
+}
+
+static nkv_status run_async(nkv_client *client, int argc, const nkv_str *argv)
+{
+    return run_async_with(client, NULL, argc, argv);
 }
 
 /* Two clients on one cache; the second one's lane vouches for k, and has not heard of any write. */
@@ -243,6 +249,136 @@ Test(client_stale, a_script_in_a_transaction_is_seen_by_all_who_share_the_cache,
     nkv_value_release(value);
     cr_assert(t_says(t_near_get(p.reader, "k"), "new"));
     close_pair(&p);
+}
+
+/* ---- ... and that have failed: they may have been done all the same ------------------------- */
+
+static nkv_call soon(void)
+{
+    nkv_call call;
+    nkv_call_init(&call);
+    call.timeout_ms = 100;
+    return call;
+}
+
+/* k = "old" is cached; the script that sets it to "new" is not answered, and no push comes. */
+static nkv_client *open_unanswered(t_fake *fake)
+{
+    nkv_client *client = open_on(fake);
+    cache_old(fake, client);
+    t_fake_on(fake, "", "EVAL", "...");
+    t_fake_on(fake, "$3\r\nnew\r\n", "GET", "k");
+    return client;
+}
+
+static void check_new(t_fake *fake, nkv_client *client)
+{
+    cr_assert(t_is(t_near_get(client, "k"), NKV_FROM_SERVER, "new"));
+    nkv_client_destroy(client);
+    t_fake_stop(fake);
+}
+
+Test(client_stale, a_script_that_was_given_up_may_have_run, .timeout = 30)
+{
+    t_fake *fake = t_fake_start(NULL);
+    nkv_client *client = open_unanswered(fake);
+    nkv_call call = soon();
+    nkv_value *value = NULL;
+    cr_assert_eq(nkv_command(client, 3, script, &call, &value), NKV_ETIMEDOUT);
+    check_new(fake, client);
+}
+
+Test(client_stale, a_script_that_was_given_up_without_waiting_may_have_run, .timeout = 30)
+{
+    t_fake *fake = t_fake_start(NULL);
+    nkv_client *client = open_unanswered(fake);
+    const nkv_call call = soon();
+    cr_assert_eq(run_async_with(client, &call, 3, script), NKV_ETIMEDOUT);
+    check_new(fake, client);
+}
+
+Test(client_stale, a_script_in_a_transaction_that_was_given_up_may_have_run, .timeout = 30)
+{
+    t_fake *fake = t_fake_start(NULL);
+    nkv_client *client = open_unanswered(fake);
+    t_fake_on(fake, "", "MULTI");
+    t_fake_on(fake, "", "EXEC");
+    const nkv_argv commands[] = {{3, script}};
+    nkv_call call = soon();
+    nkv_value *value = NULL;
+    cr_assert_eq(nkv_transaction(client, commands, 1, &call, &value), NKV_ETIMEDOUT);
+    check_new(fake, client);
+}
+
+Test(client_stale, a_script_whose_connection_was_lost_may_have_run, .timeout = 30)
+{
+    t_fake *fake = t_fake_start(NULL);
+    nkv_client *client = open_unanswered(fake);
+    t_pending *pending =
+        t_near_begin(client, "EVAL", "return redis.call('SET','k','new')", "0", "x");
+    cr_assert(t_fake_wait_hits(fake, 1, SOON_MS, "EVAL", "..."));
+    long at = t_fake_find(fake, 0, "EVAL", "...");
+    t_fake_close(fake, t_fake_command_at(fake, (size_t)at).conn, false);
+    cr_assert_eq(t_near_end(pending).status, NKV_ECONN);
+    check_new(fake, client);
+}
+
+static const t_step slow_pong[] = {T_EXPECT("PING"), T_SYNC("late"), T_SEND("+PONG\r\n")};
+
+/* It has run, and the server's word on it does not come in time. */
+Test(client_stale, a_script_that_could_not_be_settled_has_run, .timeout = 30)
+{
+    t_fake *fake = t_fake_start(NULL);
+    nkv_client *client = open_unanswered(fake);
+    t_fake_on(fake, "+OK\r\n", "EVAL", "...");
+    t_fake_script(fake, tracked_conn(fake, 1), slow_pong, T_STEPS(slow_pong));
+    nkv_call call = soon();
+    nkv_value *value = NULL;
+    cr_assert_eq(nkv_command(client, 3, script, &call, &value), NKV_ETIMEDOUT);
+    t_fake_go(fake, tracked_conn(fake, 1), "late");
+    check_new(fake, client);
+}
+
+Test(client_stale, a_script_that_could_not_be_settled_without_waiting_has_run, .timeout = 30)
+{
+    t_fake *fake = t_fake_start(NULL);
+    nkv_client *client = open_unanswered(fake);
+    t_fake_on(fake, "+OK\r\n", "EVAL", "...");
+    t_fake_script(fake, tracked_conn(fake, 1), slow_pong, T_STEPS(slow_pong));
+    const nkv_call call = soon();
+    cr_assert_eq(run_async_with(client, &call, 3, script), NKV_ETIMEDOUT);
+    t_fake_go(fake, tracked_conn(fake, 1), "late");
+    check_new(fake, client);
+}
+
+/* A flush is given up by its caller while the loop is held up: what was cached since it was sent is
+ * gone nevertheless. */
+Test(client_stale, a_flush_that_was_given_up_may_have_run, .timeout = 30)
+{
+    gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false};
+    t_fake *fake = t_fake_start(NULL);
+    nkv_options options = t_near_options(t_fake_url(fake));
+    options.on_event = stand_at_gate;
+    options.on_event_ud = &g;
+    nkv_client *client = t_near_open(&options);
+    nkv_call call = soon();
+    call.timeout_ms = 500;
+    t_fake_on(fake, "", "FLUSHALL");
+    t_pending *flush = t_near_begin_with(client, &call, "FLUSHALL");
+    cr_assert(t_fake_wait_hits(fake, 1, SOON_MS, "FLUSHALL"));
+    cache_old(fake, client);
+    t_fake_say(fake, tracked_conn(fake, 1), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\ngate\r\n");
+    cr_assert_eq(t_near_end(flush).status, NKV_ETIMEDOUT);
+    nkv_value *value = NULL;
+    nkv_status status = nkv_get(client, nkv_cstr("k"), &call, &value);
+    pthread_mutex_lock(&g.mu);
+    g.open = true;
+    pthread_cond_broadcast(&g.changed);
+    pthread_mutex_unlock(&g.mu);
+    cr_assert_eq(call.from, NKV_FROM_SERVER, "%s", nkv_status_text(status));
+    nkv_value_release(value);
+    nkv_client_destroy(client);
+    t_fake_stop(fake);
 }
 
 /* A newer server may take arguments that the table does not know: what it writes is forgotten all
