@@ -309,13 +309,21 @@ static void batch_on_done(nkvi_request *request, nkv_status status, const nkv_er
 {
     batch *b = NKVI_CONTAINER(request, batch, request);
     nkvi_peer_state *state = b->peer->user;
+    const size_t broken = status == NKV_EPROTO || status == NKV_ENOMEM ? b->at : b->n;
+    nkv_error lost = {.status = NKV_OK};
+    if (error != NULL) {
+        lost = *error;
+        lost.status = NKV_ECONN;
+    }
     for (size_t i = 0; i < b->n; i++) {
         if (state->between == &b->flights[i]) {
             state->between = NULL;
         }
         if (!b->flights[i].done) {
             assert(status < 0);
-            flight_end(b, &b->flights[i], status, NULL, error);
+            bool bystander = i > broken; /* the stream broke in the answer to one before it */
+            flight_end(b, &b->flights[i], bystander ? NKV_ECONN : status, NULL,
+                       bystander ? &lost : error);
         }
     }
     batch_free(b);

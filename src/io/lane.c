@@ -137,7 +137,7 @@ void nkvi_lane_stop(nkvi_lane *lane)
     nkvi_lane_watchers_stop(lane);
     nkvi_resolve_cancel(lane->resolve);
     lane->resolve = NULL;
-    nkvi_lane_fail_doomed(lane, &error);
+    nkvi_lane_fail_doomed(lane, &error, error.status);
 }
 
 void nkvi_lane_destroy(nkvi_lane *lane)

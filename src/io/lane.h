@@ -87,7 +87,8 @@ typedef struct nkvi_request {
      * must clear. */
     void (*on_reply)(struct nkvi_request *request, unsigned index, nkvi_draft *reply);
     /* Exactly once, and the last: NKV_OK after the last reply; or NKV_ECONN, NKV_EREPLY (handshake
-     * refused), NKV_EPROTO, NKV_ETIMEDOUT, NKV_ENOMEM (for a reply: the connection is closed),
+     * refused), NKV_EPROTO, NKV_ETIMEDOUT, NKV_ENOMEM (for a reply: the connection is closed,
+     * and those behind it get NKV_ECONN, as they do with NKV_EPROTO),
      * NKV_ECLOSED.  sent (below) tells whether the server may have seen it. */
     void (*on_done)(struct nkvi_request *request, nkv_status status, const nkv_error *error);
     /* Set by the lane: */

@@ -124,8 +124,9 @@ void nkvi_lane_tx_end(nkvi_lane *lane);
 
 /* Reads and dispatches.  false: the connection is lost, error says why.  [loop] */
 bool nkvi_lane_rx(nkvi_lane *lane, unsigned reads_max, nkv_error *error);
-/* Completes with `error` the requests that nkvi_lane_tx_end has doomed.  [loop] */
-void nkvi_lane_fail_doomed(nkvi_lane *lane, const nkv_error *error);
+/* Completes with `error` the requests that nkvi_lane_tx_end has doomed; all but the oldest with the
+ * status `others`.  [loop] */
+void nkvi_lane_fail_doomed(nkvi_lane *lane, const nkv_error *error, nkv_status others);
 /* Gives requests up whose deadline has passed and sets the timer anew.  [loop] */
 void nkvi_lane_expire(nkvi_lane *lane);
 /* Sets the `due` timer to due_ns.  [loop] */

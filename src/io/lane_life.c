@@ -120,7 +120,8 @@ void nkvi_lane_lose(nkvi_lane *lane, nkv_flush_cause cause, const nkv_error *why
     if (was_up) {
         nkvi_lane_tell(lane, cause);
     }
-    nkvi_lane_fail_doomed(lane, &error);
+    /* The stream broke in the answer to the oldest; the others have lost a connection, no more. */
+    nkvi_lane_fail_doomed(lane, &error, was_up ? NKV_ECONN : error.status);
 }
 
 /* ============ Watchers ============ */

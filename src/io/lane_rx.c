@@ -164,7 +164,9 @@ bool nkvi_lane_rx(nkvi_lane *lane, unsigned reads_max, nkv_error *error)
 
 /* ============ Requests that end otherwise ============ */
 
-static void fail_ring(nkvi_lane *lane, nkvi_ring *ring, const nkv_error *error)
+/* Returns what is told to those who come after. */
+static const nkv_error *fail_ring(nkvi_lane *lane, nkvi_ring *ring, const nkv_error *error,
+                                  const nkv_error *others)
 {
     while (ring->len > 0) {
         nkvi_slot slot = *nkvi_ring_at(ring, 0);
@@ -172,15 +174,19 @@ static void fail_ring(nkvi_lane *lane, nkvi_ring *ring, const nkv_error *error)
         if (slot.request != NULL) {
             slot.request->on_done(slot.request, error->status, error);
         }
+        error = others;
     }
+    return error;
 }
 
-void nkvi_lane_fail_doomed(nkvi_lane *lane, const nkv_error *error)
+void nkvi_lane_fail_doomed(nkvi_lane *lane, const nkv_error *error, nkv_status others)
 {
+    nkv_error lost = *error;
+    lost.status = others;
     bool before = lane->dispatching;
     lane->dispatching = true;
-    fail_ring(lane, &lane->order, error);
-    fail_ring(lane, &lane->doomed, error);
+    error = fail_ring(lane, &lane->order, error, &lost);
+    (void)fail_ring(lane, &lane->doomed, error, &lost);
     lane->dispatching = before;
 }
 

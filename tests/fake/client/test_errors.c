@@ -201,3 +201,48 @@ Test(client_errors, p4_case_64_a_server_without_resp3, .timeout = 30)
     nkv_client_destroy(client);
     t_fake_stop(fake);
 }
+
+/* P4: a stream that breaks fails the one whose answer broke it; who only shared the connection asks
+ * elsewhere. */
+Test(client_errors, p4_a_broken_stream_is_the_fault_of_one, .timeout = 30)
+{
+    t_fake *fake = t_fake_start(NULL);
+    const nkv_options options = t_near_options(t_fake_url(fake));
+    nkv_client *client = t_near_open(&options);
+    const long at = t_fake_find(fake, 0, "CLIENT", "TRACKING", "ON");
+    t_pending *bad = t_near_begin(client, "GET", "bad");
+    cr_assert(t_fake_wait_hits(fake, 1, SOON_MS, "PTTL", "bad"));
+    t_pending *good = t_near_begin(client, "GET", "good");
+    cr_assert(t_fake_wait_hits(fake, 1, SOON_MS, "PTTL", "good"));
+    t_fake_on(fake, "$1\r\nv\r\n", "GET", "good");
+    t_fake_say(fake, t_fake_command_at(fake, (size_t)at).conn, "garbage\r\n");
+    cr_assert_eq(t_near_end(bad).status, NKV_EPROTO);
+    cr_assert(t_is(t_near_end(good), NKV_FROM_SERVER, "v"));
+    cr_assert(t_near_identity(client));
+    nkv_client_destroy(client);
+    t_fake_stop(fake);
+}
+
+/* The same in one batch. */
+Test(client_errors, p4_a_broken_stream_is_the_fault_of_one_key, .timeout = 30)
+{
+    t_fake *fake = t_fake_start(NULL);
+    const nkv_options options = t_near_options(t_fake_url(fake));
+    nkv_client *client = t_near_open(&options);
+    t_fake_on(fake, "garbage\r\n", "GET", "bad");
+    t_fake_on(fake, "$1\r\nv\r\n", "GET", "good");
+    t_fake_on(fake, ":-1\r\n", "PTTL", "*");
+    const nkv_str keys[] = {nkv_cstr("good"), nkv_cstr("bad"), nkv_cstr("good")};
+    nkv_result results[3];
+    nkv_call call;
+    nkv_call_init(&call);
+    call.level = NKV_BARRIER; /* each is asked */
+    cr_assert_eq(nkv_mget(client, keys, 3, &call, results), NKV_EPROTO);
+    cr_assert_eq(call.error.status, NKV_EPROTO);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(results[i].status, i == 1 ? NKV_EPROTO : NKV_OK, "%d", i);
+        nkv_value_release(results[i].value);
+    }
+    nkv_client_destroy(client);
+    t_fake_stop(fake);
+}
