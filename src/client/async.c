@@ -148,17 +148,23 @@ static void settle_first(async_call *self, nkv_status status, nkv_value *value,
     nkvi_barrier_send(self->client, peer_of(self), self->deadline_ns, &self->waiter);
 }
 
+/* The barrier behind the answer has ended with `status`. */
+static void settled(async_call *self, nkv_status status, const nkv_error *error)
+{
+    bool failed = status < 0 && status != NKV_ECONN;
+    if (failed) {
+        nkvi_write_unsure(self->client, NKV_OK);
+    }
+    nkv_error first = self->call.error;
+    settle(self, failed ? status : self->status, self->value, NKV_FROM_SERVER,
+           failed ? error : &first);
+}
+
 static void wake(nkvi_waiter *waiter, nkv_status status, nkv_value *value, const nkv_error *error)
 {
     async_call *self = NKVI_CONTAINER(waiter, async_call, waiter);
     if (self->settling) {
-        bool failed = status < 0 && status != NKV_ECONN;
-        if (failed) {
-            nkvi_write_unsure(self->client, NKV_OK);
-        }
-        nkv_error first = self->call.error;
-        settle(self, failed ? status : self->status, self->value, NKV_FROM_SERVER,
-               failed ? error : &first);
+        settled(self, status, error);
         return;
     }
     if (status == NKV_ECONN && self->tracked) {

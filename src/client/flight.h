@@ -17,8 +17,8 @@
  *
  * A push *before* the answer on the same stream does not matter: the answer is newer. (Two lanes
  * have no common order; so there any push of one keeps out what was asked before it on another, and
- * of two answers that contradict each other the cache keeps neither; an answer that is not kept drops
- * what another lane has put.)
+ * of two answers that contradict each other the cache keeps neither; an answer that is not kept
+ * drops what another lane has put.)
  *
  * Waiters leave at their own deadline; the flight goes on without them.
  *
