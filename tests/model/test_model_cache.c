@@ -356,6 +356,9 @@ static void put(rig *r, flight *f, unsigned command)
     fact *known = &r->facts[f->space][f->key][command];
     note(r, stored);
     judge_put(r, f, known, number, stamp.deadline_ns, stored);
+    for (int i = 0; i < FLIGHTS && contradicted(r, known, f, number); i++) {
+        r->flights[i].touched = true; /* it breaks what was asked for before */
+    }
     if (stored) {
         *known = (fact){number, f->owner, f->generation, stamp.deadline_ns, false};
     } else {
