@@ -15,7 +15,8 @@ const nkvi_option nkvi_options_table[] = {
     {"url", NKVI_OPTION_TEXT, AT(url), 0, 0, 0, "",
      "`redis://[[user][:password]@]host[:port][/db]` or `unix://[[user][:password]@]/path[?db=N]`; "
      "NULL is `redis://localhost:6379/0`"},
-    {"username", NKVI_OPTION_TEXT, AT(username), 0, 0, 0, "", "ACL user; wins over the URL's"},
+    {"username", NKVI_OPTION_TEXT, AT(username), 0, 0, 0, "",
+     "ACL user; wins over the URL's; without a password it is one that needs none"},
     {"password", NKVI_OPTION_TEXT, AT(password), 0, 0, 0, "", "password; wins over the URL's"},
     {"client_name", NKVI_OPTION_TEXT, AT(client_name), 0, 0, 0, "",
      "name of the connections at the server (CLIENT SETNAME); NULL is `nearkv`"},

@@ -38,15 +38,27 @@ static const char *username_of(const nkvi_handshake *hs)
     return name != NULL && name[0] != '\0' ? name : "default";
 }
 
+/* A name alone is reason enough to log in: such a user may need no password, and going on as
+ * somebody else would be worse than a refusal. */
+static bool wants_login(const nkvi_handshake *hs)
+{
+    return hs->config.password != NULL || strcmp(username_of(hs), "default") != 0;
+}
+
+static nkv_str password_of(const nkvi_handshake *hs)
+{
+    return nkv_cstr(hs->config.password != NULL ? hs->config.password : "");
+}
+
 static void send_hello(nkvi_handshake *hs, nkvi_buf *out)
 {
     nkv_str argv[7] = {nkv_cstr("HELLO"), nkv_cstr("3")};
     size_t argc = 2;
 
-    if (hs->config.password != NULL) {
+    if (wants_login(hs)) {
         argv[argc++] = nkv_cstr("AUTH");
         argv[argc++] = nkv_cstr(username_of(hs));
-        argv[argc++] = nkv_cstr(hs->config.password);
+        argv[argc++] = password_of(hs);
     }
     if (hs->config.client_name != NULL && hs->config.client_name[0] != '\0') {
         argv[argc++] = nkv_cstr("SETNAME");
@@ -79,10 +91,9 @@ void nkvi_handshake_start(nkvi_handshake *hs, const nkvi_handshake_config *confi
 static void send_fallback(nkvi_handshake *hs, nkvi_buf *out)
 {
     hs->fallback = true;
-    if (hs->config.password != NULL) {
+    if (wants_login(hs)) {
         bool named = strcmp(username_of(hs), "default") != 0;
-        nkv_str argv[3] = {nkv_cstr("AUTH"), nkv_cstr(username_of(hs)),
-                           nkv_cstr(hs->config.password)};
+        nkv_str argv[3] = {nkv_cstr("AUTH"), nkv_cstr(username_of(hs)), password_of(hs)};
         if (!named) {
             argv[1] = argv[2]; /* the form that servers before ACLs know */
         }

@@ -26,7 +26,7 @@
 
 /* Borrowed for as long as the handshake lasts. */
 typedef struct nkvi_handshake_config {
-    const char *username;    /* NULL: "default", if there is a password */
+    const char *username;    /* NULL: "default"; alone: a user without password */
     const char *password;    /* NULL: none */
     const char *client_name; /* NULL or "": none */
     int db;

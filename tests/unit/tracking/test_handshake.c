@@ -109,6 +109,19 @@ Test(tracking_handshake, password_without_user_is_that_of_default, .fini = stop)
     cr_assert_eq(hs.error.status, NKV_OK, "nobody asked for tracking");
 }
 
+Test(tracking_handshake, user_without_password_logs_in_all_the_same, .fini = stop)
+{
+    start((nkvi_handshake_config){.username = "ann"},
+          "*5\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$3\r\nann\r\n$0\r\n\r\n");
+    cr_assert_eq(error("ERR unknown command 'HELLO'"), NKVI_HANDSHAKE_MORE);
+    assert_sent("*3\r\n$4\r\nAUTH\r\n$3\r\nann\r\n$0\r\n\r\n");
+    cr_assert_eq(ok(), NKVI_HANDSHAKE_UNTRACKED);
+    stop();
+
+    start((nkvi_handshake_config){.username = "default"}, "*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n");
+    cr_assert_eq(hello("7.0.15", 1), NKVI_HANDSHAKE_UNTRACKED);
+}
+
 /* ---- Usable, but not tracked ----------------------------------------------------------------- */
 
 /* Case 80: 6.x can put an invalidation into the middle of a reply. */
