@@ -47,8 +47,9 @@ static const row rows[] = {
      "moment before it is overwritten there"},
     {"password-file", "FILE", TEXT, TO(password_file), BOTH, NULL, 0, 0,
      "the password is the first line of this file; wins over the URL's"},
-    {"password-env", "NAME", TEXT, TO(password_env), BOTH, "NEARKV_PASSWORD", 0, 0,
-     "the password is the value of this environment variable, if no other is given"},
+    {"password-env", "NAME", TEXT, TO(password_env), BOTH, NKVI_SECRET_ENV, 0, 0,
+     "the password is the value of this environment variable, if no other is given; one that is "
+     "named here must be set"},
     {"db", "N", INTEGER, TO(db), BOTH, "-1", -1, INT32_MAX, "database; -1: the URL's"},
     {"client-name", "NAME", TEXT, TO(client_name), BOTH, NULL, 0, 0,
      "what CLIENT LIST shows; default nearkv"},

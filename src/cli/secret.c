@@ -100,6 +100,12 @@ bool nkvi_secret_find(nkvi_settings *settings, nkvi_out *error)
     bool wanted = !settings->embedded && settings->password == NULL &&
                   settings->password_file == NULL && !nkvi_secret_in_url(settings->url);
 
+    if (wanted && (value == NULL || *value == '\0') &&
+        strcmp(settings->password_env, NKVI_SECRET_ENV) != 0) {
+        nkvi_out_printf(error, "nearkv: --password-env %s: it is not set\n",
+                        settings->password_env);
+        return false;
+    }
     if (value != NULL && *value != '\0') {
         if (wanted) {
             settings->password = nkvi_must_copy_text(value);

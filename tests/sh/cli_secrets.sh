@@ -62,6 +62,20 @@ out=$("$nearkv" shell --json --url "gopher://:$secret@127.0.0.1" -- PING 2>&1)
 is "a wrong scheme: exit status 2" $? 2
 lacks "a wrong scheme: no password in the line" "$out" "$secret"
 
+# A user that needs no password, and one that is not there: neither becomes the default user.
+"${server_cli[@]}" ACL SETUSER ann on nopass '~*' +@all >/dev/null
+out=$("$nearkv" shell --json --url "$url" --username ann -- ACL WHOAMI 2>&1)
+has "a user without a password" "$out" '"value":"ann"'
+"${server_cli[@]}" ACL SETUSER default nopass >/dev/null
+out=$("$nearkv" shell --json --url "$url" --username bob -- ACL WHOAMI 2>&1)
+is "an unknown user without a password: exit status 1" $? 1
+has "an unknown user without a password is told" "$out" "WRONGPASS"
+
+# A variable that was asked for by name must be there.
+out=$("$nearkv" shell --json --url "$url" --password-env NEARKV_NO_SUCH -- PING 2>&1)
+is "a variable that is not set: exit status 1" $? 1
+has "a variable that is not set is named" "$out" "--password-env NEARKV_NO_SUCH: it is not set"
+
 # The private server does not inherit what the environment holds.
 export NEARKV_PASSWORD=$secret
 open_shell --embedded --json
