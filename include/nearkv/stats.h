@@ -40,10 +40,10 @@ typedef struct nkv_stats {
     uint64_t raced; /* answers returned but not cached: a write or push overtook them */
     uint64_t unknown_pushes;
     uint64_t reconnects;
-    uint64_t round_trips;  /* writes to a socket that carried commands of callers */
-    uint64_t barriers;     /* PINGs sent for NKV_BARRIER reads */
-    uint64_t inflight;     /* now */
-    double confidence;     /* now, percent */
+    uint64_t round_trips; /* writes to a socket that carried commands of callers */
+    uint64_t barriers; /* PINGs sent for NKV_BARRIER reads, and for writes that do not name keys */
+    uint64_t inflight; /* now */
+    double confidence; /* now, percent */
     nkv_cache_stats cache; /* of the cache, which may be shared */
 } nkv_stats;
 
