@@ -175,6 +175,17 @@ static bool await_change(nkv_client *client, uint64_t *seen, int64_t deadline_ns
     return nkvi_now_ns() < deadline_ns && !atomic_load(&client->closing);
 }
 
+/* Nothing failed, and nothing came either. */
+static void say_silent(nkv_client *client, nkv_status status, int64_t timeout_ms, nkv_error *error)
+{
+    nkv_node_health node = {.address = ""};
+    size_t n;
+    if (nkv_client_health(client, NULL, &node, 1, &n) == NKV_OK) {
+        (void)nkvi_fail(error, status, "%s: the server did not answer within %lld ms", node.address,
+                        (long long)timeout_ms);
+    }
+}
+
 nkv_status nkv_client_wait_ready(nkv_client *client, int64_t timeout_ms, nkv_error *error)
 {
     nkv_error last = {.status = NKV_OK};
@@ -187,17 +198,16 @@ nkv_status nkv_client_wait_ready(nkv_client *client, int64_t timeout_ms, nkv_err
     do {
         status = ready_now(client, &last);
     } while (status == NKV_EBUSY && await_change(client, &seen, deadline_ns));
-    nkvi_client_leave(client);
     if (status == NKV_EBUSY) {
         status = last.status == NKV_ECONN ? NKV_ECONN : NKV_ETIMEDOUT;
     }
+    if (status < 0 && last.text[0] == '\0') {
+        say_silent(client, status, timeout_ms, &last);
+    }
+    nkvi_client_leave(client);
     if (status < 0 && error != NULL) {
         *error = last;
         error->status = status;
-        if (error->text[0] == '\0') {
-            (void)nkvi_fail(error, status, "tracking was not armed within %lld ms",
-                            (long long)timeout_ms);
-        }
     }
     return status;
 }
