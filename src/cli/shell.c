@@ -50,6 +50,17 @@ static void make_prompt(const nkvi_shell *shell, nkvi_out *prompt)
     nkvi_out_add(prompt, "", 1);
 }
 
+/* Writes what the shell has to say.  Where nobody listens any more, nobody is told why. */
+static bool write_out(nkvi_shell *shell)
+{
+    bool written = nkvi_out_write(&shell->out, stdout);
+
+    if (!written && errno != EPIPE) {
+        fprintf(stderr, "nearkv: standard output: %s\n", strerrordesc_np(errno));
+    }
+    return written;
+}
+
 /* Reads lines until the end.  Returns the exit status. */
 static int converse(nkvi_shell *shell, bool edit)
 {
@@ -76,8 +87,8 @@ static int converse(nkvi_shell *shell, bool edit)
         } else if (do_line(shell, line, len)) {
             nkvi_input_remember(input);
         }
-        if (!nkvi_out_write(&shell->out, stdout)) {
-            status = NKVI_EXIT_FAILURE; /* nobody listens any more */
+        if (!write_out(shell)) {
+            status = NKVI_EXIT_FAILURE;
         }
     }
     if (edit && !shell->done) {
@@ -93,7 +104,7 @@ static int do_once(nkvi_shell *shell, const nkvi_settings *settings)
 {
     nkvi_words_from(&shell->words, settings->rest_n, settings->rest);
     nkvi_shell_words(shell);
-    bool written = nkvi_out_write(&shell->out, stdout);
+    bool written = write_out(shell);
     return written && !shell->failed ? NKVI_EXIT_OK : NKVI_EXIT_FAILURE;
 }
 

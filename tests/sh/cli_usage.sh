@@ -89,5 +89,17 @@ run shell --embedded --json -- HGET
 has "one command that fails: its error" "$out" '{"cmd":"HGET","error":"'
 is "one command that fails: exit status 1" "$status" 1
 
+# A server that accepts and then says nothing.
+redis-server --port 0 --unixsocket "$tmp/silent.sock" --save '' --dir "$tmp" >/dev/null 2>&1 &
+started+=($!)
+soon test -S "$tmp/silent.sock"
+kill -STOP $!
+run shell --url "unix://$tmp/silent.sock" --connect-timeout 200ms
+kill -KILL $!
+is "a server that is silent: exit status 1" "$status" 1
+has "a server that is silent is named" "$err" "nearkv: $tmp/silent.sock: "
+has "a server that is silent: how long was waited" "$err" "200 ms"
+
 out=$("$nearkv" shell --embedded --json <<<'PING' 2>"$tmp/err" >/dev/full)
 is "output that cannot be written: exit status 1" $? 1
+has "output that cannot be written is told" "$(cat "$tmp/err")" "standard output: No space left"
