@@ -42,6 +42,7 @@ static void json_stats(nkvi_out *out, const nkv_stats *stats)
     nkvi_out_text(out, "{\"stats\":{");
     number(out, "reads", stats->reads);
     number(out, "hits", stats->hits);
+    number(out, "validations", stats->validations);
     number(out, "misses", stats->misses);
     number(out, "coalesced", stats->coalesced);
     nkvi_out_text(out, "\"bypass\":{");

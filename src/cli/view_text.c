@@ -197,6 +197,7 @@ static void text_stats(nkvi_out *out, const nkv_stats *stats)
 {
     row(out, "reads", stats->reads);
     row(out, "hits", stats->hits);
+    row(out, "validations", stats->validations);
     row(out, "misses", stats->misses);
     row(out, "coalesced", stats->coalesced);
     for (int i = 0; i < NKV_BYPASS_COUNT; i++) {

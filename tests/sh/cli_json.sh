@@ -138,7 +138,7 @@ transactions() {
 numbers() {
     local got name
     got=$(ask ':stats')
-    for name in hits misses invalidations dirty evictions coalesced keys bytes; do
+    for name in hits validations misses invalidations dirty evictions coalesced keys bytes; do
         matches "stats: $name is a number" "$got" ".*\"$name\":[0-9]+[,}].*"
     done
     matches "stats: bypass by reason" "$got" '\{"stats":\{.*"bypass":\{("[a-z_]+":[0-9]+,?)+\}.*\}\}'
