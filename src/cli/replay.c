@@ -25,6 +25,7 @@
 
 #define SYNTHETIC_REQUESTS 1000
 #define DELETE_KEYS        512 /* in one command */
+#define DELETE_TRIES       3   /* the connection may be lost and come back meanwhile */
 
 /* ---- Workers --------------------------------------------------------------------------------- */
 
@@ -166,7 +167,10 @@ static bool delete_some(nkvi_replay *replay, int side, const uint64_t *ids, size
         keys[i].data = at;
         at += keys[i].len;
     }
-    nkv_status status = nkv_del(replay->client[NKVI_SIDE_PLAIN], keys, n, NULL, NULL);
+    nkv_status status = NKV_ECONN;
+    for (int i = 0; i < DELETE_TRIES && status == NKV_ECONN; i++) {
+        status = nkv_del(replay->client[NKVI_SIDE_PLAIN], keys, n, NULL, NULL);
+    }
     nkvi_out_clear(&names);
     return status >= 0;
 }
@@ -207,7 +211,7 @@ static void report(const nkvi_replay *replay, const nkvi_replay_result *result)
 
     if (replay->settings->json) {
         nkvi_replay_json(result, &out);
-    } else {
+    } else if (result->requests > 0 || !replay->failed) { /* else the reason tells it all */
         nkvi_replay_table(result, &out);
     }
     (void)nkvi_out_write(&out, stdout);

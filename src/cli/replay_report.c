@@ -40,7 +40,7 @@ static uint64_t asked_of(const nkvi_side_count *side)
     return side->lookups + side->fetches;
 }
 
-/* How many times as long the answers took without the cache. */
+/* How many times as long the answers took without the cache; 0: there are none to compare. */
 static double speedup(const nkvi_replay_result *result)
 {
     double with = nkvi_latency_mean(&result->side[NKVI_SIDE_CACHE].answer);
@@ -91,8 +91,11 @@ static void latency_rows(nkvi_table *table, const nkvi_replay_result *result, co
 
 static void verdict(const nkvi_replay_result *result, nkvi_out *out)
 {
-    nkvi_out_printf(out, "\nspeed-up of lookup + fetch: %.2f x (mean), %.1f s in all\n",
-                    speedup(result), result->seconds);
+    double times = speedup(result);
+
+    nkvi_out_text(out, "\nspeed-up of lookup + fetch: ");
+    nkvi_out_printf(out, times > 0 ? "%.2f x (mean)" : "nothing to compare", times);
+    nkvi_out_printf(out, ", %.1f s in all\n", result->seconds);
     if (result->verified) {
         nkvi_out_printf(out, "verified: %" PRIu64 " local answers compared, %" PRIu64 " %s\n",
                         result->verify.compared, result->verify.mismatches,
@@ -182,8 +185,10 @@ void nkvi_replay_json(const nkvi_replay_result *result, nkvi_out *out)
     side_json(result, NKVI_SIDE_CACHE, out);
     nkvi_out_text(out, ",\"uncached\":");
     side_json(result, NKVI_SIDE_PLAIN, out);
-    nkvi_out_printf(out, ",\"speedup\":%.3f,\"seconds\":%.3f,\"interrupted\":%s", speedup(result),
-                    result->seconds, result->interrupted ? "true" : "false");
+    double times = speedup(result);
+    nkvi_out_printf(out, times > 0 ? ",\"speedup\":%.3f" : ",\"speedup\":null", times);
+    nkvi_out_printf(out, ",\"seconds\":%.3f,\"interrupted\":%s", result->seconds,
+                    result->interrupted ? "true" : "false");
     if (result->verified) {
         nkvi_out_printf(out, ",\"verify\":{\"compared\":%" PRIu64 ",\"mismatches\":%" PRIu64 "}",
                         result->verify.compared, result->verify.mismatches);

@@ -25,6 +25,7 @@ typedef struct trace {
     FILE *file;
     char *path;
     off_t size; /* 0: not known */
+    bool any;   /* has given a request */
 } trace;
 
 /* ---- One line -------------------------------------------------------------------------------- */
@@ -56,6 +57,10 @@ bool nkvi_trace_parse(const char *line, size_t len, nkvi_request *request, nkvi_
     bool taken = false;
 
     request->n = 0;
+    if (object == NULL && json_error_code(&wrong) == json_error_numeric_overflow) {
+        nkvi_out_printf(error, "a number is too big: %" PRId64 " at most", INT64_MAX);
+        return false;
+    }
     if (object == NULL) {
         nkvi_out_printf(error, "no JSON: %s, at column %d", wrong.text, wrong.column);
         return false;
@@ -92,17 +97,21 @@ static nkvi_source_result trace_next(nkvi_source *source, nkvi_request *request,
 
     if (result == NKVI_LINES_LINE) {
         size_t start = error->len;
-        nkvi_out_printf(error, "%s:%zu: ", self->path, self->lines.number);
+        nkvi_out_printf(error, "nearkv: %s:%zu: ", self->path, self->lines.number);
         if (nkvi_trace_parse(self->lines.line, self->lines.len, request, error)) {
             error->len = start;
+            self->any = true;
             return NKVI_SOURCE_REQUEST;
         }
         nkvi_out_char(error, '\n');
     } else if (result == NKVI_LINES_TOO_LONG) {
-        nkvi_out_printf(error, "%s:%zu: longer than %zu bytes\n", self->path, self->lines.number,
-                        LINE_BYTES_MAX);
+        nkvi_out_printf(error, "nearkv: %s:%zu: longer than %zu bytes\n", self->path,
+                        self->lines.number, LINE_BYTES_MAX);
     } else if (result == NKVI_LINES_ERROR) {
-        nkvi_out_printf(error, "%s: cannot be read: %s\n", self->path, strerrordesc_np(errno));
+        nkvi_out_printf(error, "nearkv: %s: cannot be read: %s\n", self->path,
+                        strerrordesc_np(errno));
+    } else if (!self->any) {
+        nkvi_out_printf(error, "nearkv: %s: there is no request in it\n", self->path);
     } else {
         return NKVI_SOURCE_END;
     }
@@ -136,7 +145,8 @@ nkvi_source *nkvi_trace_open(const char *path, nkvi_out *error)
     struct stat info;
 
     if (file == NULL) {
-        nkvi_out_printf(error, "%s: cannot be opened: %s\n", path, strerrordesc_np(errno));
+        nkvi_out_printf(error, "nearkv: --trace %s: cannot be opened: %s\n", path,
+                        strerrordesc_np(errno));
         return NULL;
     }
     trace *self = nkvi_must_alloc(1, sizeof *self);

@@ -57,6 +57,23 @@ is "a bad line: exit status 1" $? 1
 has "a bad line is named" "$(cat "$tmp/err")" "$tmp/bad:2: element 2 of hash_ids"
 is "a bad line: the figures so far" "$(number requests "$out")" 1
 
+# What cannot be replayed at all: the reason, and no table of zeros.
+nothing() { # nothing TEXT REASON FILE
+    timeout 60 "$nearkv" replay --embedded --trace "$3" >"$tmp/out" 2>"$tmp/err"
+    is "$1: exit status 1" $? 1
+    is "$1: the reason" "$(cat "$tmp/err")" "nearkv: $2"
+    is "$1: no table" "$(cat "$tmp/out")" ""
+}
+printf '\n \n' >"$tmp/blank"
+printf '{"hash_ids":[18446744073709551615]}\n' >"$tmp/huge"
+nothing "a trace without requests" "$tmp/blank: there is no request in it" "$tmp/blank"
+nothing "a directory" "$tmp: cannot be read: Is a directory" "$tmp"
+nothing "a number that is too big" \
+    "$tmp/huge:1: a number is too big: 9223372036854775807 at most" "$tmp/huge"
+nothing "no such file" "--trace $tmp/none: cannot be opened: No such file or directory" "$tmp/none"
+out=$(timeout 60 "$nearkv" replay --embedded --json --trace "$tmp/blank" 2>/dev/null)
+has "a trace without requests: JSON" "$out" '"speedup":null,'
+
 same() {
     timeout 60 "$nearkv" replay --embedded --synthetic --requests 50 --json --seed "$1" |
         sed 's/,"cached".*//'
@@ -97,11 +114,16 @@ key=$("${server_cli[@]}" KEYS 'test:*' | head -n 1)
 matches "what is kept expires" "$("${server_cli[@]}" TTL "$key")" '8[0-9]{4}'
 is "what is kept has the size of a block" "$("${server_cli[@]}" STRLEN "$key")" 2048
 
+# stored PATTERN: is there such a key?
+stored() {
+    [ -n "$("${server_cli[@]}" --scan --pattern "$1")" ]
+}
+
 # --verify finds what is wrong: somebody changes blocks behind a server that does not tell.
 "${server_cli[@]}" DEL mine >/dev/null
 timeout 60 "$nearkv" replay --url "$url" --trace - --json --verify >"$tmp/out" 2>"$tmp/err" < <(
     echo '{"hash_ids":[1]}'
-    soon test -n "$("${server_cli[@]}" --scan --pattern 'nearkv:replay:*:c:1')"
+    soon stored 'nearkv:replay:*:c:1'
     sleep 0.5
     "${server_cli[@]}" SET "$("${server_cli[@]}" --scan --pattern 'nearkv:replay:*:c:1')" other >/dev/null
     echo '{"hash_ids":[1]}'

@@ -100,7 +100,8 @@ Test(cli_trace, every_kind_of_bad_line)
     wrong("{\"hash_ids\":[1.5]}", "element 1 of hash_ids");
     wrong("{\"hash_ids\":[\"1\"]}", "element 1 of hash_ids");
     wrong("{\"hash_ids\":[1,null]}", "element 2 of hash_ids");
-    wrong("{\"hash_ids\":[9223372036854775808]}", "no JSON: ");
+    wrong("{\"hash_ids\":[9223372036854775808]}",
+          "a number is too big: 9223372036854775807 at most");
     wrong("{\"hash_ids\":[1],\"hash_ids\":[2]}", "no JSON: ");
     wrong("{\"hash_ids\":[\xff]}", "no JSON: ");
 }
