@@ -37,7 +37,8 @@ static const char environment[] =
     "\n"
     "environment:\n"
     "  NEARKV_PASSWORD      the password, unless an option or the URL has one\n"
-    "  NEARKV_REDIS_SERVER  the server that --embedded starts\n"
+    "  NEARKV_REDIS_SERVER  path of the server that --embedded starts; else it\n"
+    "                       is the first redis-server or valkey-server in PATH\n"
     "  TMPDIR               where --embedded makes its directory; default /tmp\n";
 
 static const char shell_head[] =
@@ -69,7 +70,8 @@ static const char shell_head[] =
     "  array, set         an array; an error within it is {\"error\":\"...\"}\n"
     "  map                an object; a key that is no string is the text of its JSON;\n"
     "                     {\"pairs\":[[key,value],...]} if two would be the same\n"
-    "For MGET and EXISTS of several keys \"from\" is an array, one for each key.\n"
+    "For MGET and EXISTS of several keys \"from\" is an array, one for each key. An empty\n"
+    "line has no answer.\n"
     "\n"
     "On a terminal lines are edited and kept in ~/.nearkv_history (NEARKV_HISTORY names\n"
     "another file, empty: none), except those that carry a password.\n"
@@ -95,7 +97,8 @@ static const char replay_head[] =
     "A trace has a JSON object a line; only hash_ids counts, the numbers of the\n"
     "prompt's blocks: equal numbers mean an equal prompt up to that block. As in\n"
     "  {\"timestamp\": 0, \"input_length\": 1024, \"hash_ids\": [0, 1, 2]}\n"
-    "A line that is no such object ends the replay with exit status 1.\n"
+    "The numbers are whole, from 0 to 2^63 - 1, at most 65536 in a line; a line that is\n"
+    "no such object, but for empty ones, ends the replay with exit status 1.\n"
     "\n"
     "--synthetic makes requests of the shape that a chat service has:\n"
     "  opening     a request opens a conversation: a shared system prompt (one of four,\n"

@@ -85,7 +85,7 @@ static const row rows[] = {
      "replay this file: JSON lines with hash_ids, the numbers of a prompt's blocks; -: standard "
      "input"},
     {"synthetic", NULL, FLAG, TO(synthetic), NKVI_FOR_REPLAY, NULL, 0, 0,
-     "replay made-up traffic of the same shape (see below)"},
+     "replay made-up traffic of the shape that is described above"},
     {"seed", "N", INTEGER, TO(seed), NKVI_FOR_REPLAY, "1", 0, INT64_MAX,
      "of the made-up traffic: the same seed makes the same requests"},
     {"requests", "N", INTEGER, TO(requests), NKVI_FOR_REPLAY, "0", 0, MANY,
