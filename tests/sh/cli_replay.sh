@@ -119,6 +119,29 @@ stored() {
     [ -n "$("${server_cli[@]}" --scan --pattern "$1")" ]
 }
 
+# A connection that is lost while the keys are deleted: they are deleted all the same.
+all_stored() {
+    [ "$("${server_cli[@]}" DBSIZE)" = 6 ]
+}
+deleting() {
+    [[ $("${server_cli[@]}" CLIENT LIST) == *cmd=del* ]]
+}
+"${server_cli[@]}" FLUSHALL >/dev/null
+mkfifo "$tmp/fifo"
+timeout 60 "$nearkv" replay --url "$url" --trace "$tmp/fifo" --json >"$tmp/out" 2>"$tmp/err" &
+replay_pid=$!
+exec {fifo}>"$tmp/fifo"
+echo '{"hash_ids":[1,2,3]}' >&"$fifo"
+if soon all_stored; then ok "the blocks are stored"; else not_ok "the blocks are stored"; fi
+"${server_cli[@]}" CLIENT PAUSE 1500 WRITE >/dev/null
+exec {fifo}>&-
+if soon deleting; then ok "the deletion is held back"; else not_ok "the deletion is held back"; fi
+"${server_cli[@]}" CLIENT KILL TYPE normal >/dev/null
+wait "$replay_pid"
+is "a connection lost at the end: exit status 0" $? 0
+is "a connection lost at the end: nothing is said" "$(cat "$tmp/err")" ""
+is "a connection lost at the end: no key is left" "$("${server_cli[@]}" DBSIZE)" 0
+
 # --verify finds what is wrong: somebody changes blocks behind a server that does not tell.
 "${server_cli[@]}" DEL mine >/dev/null
 timeout 60 "$nearkv" replay --url "$url" --trace - --json --verify >"$tmp/out" 2>"$tmp/err" < <(
