@@ -8,10 +8,12 @@
  * looked through but not counted as children.
  *
  * A large string that is a reply of its own leaves the buffer as soon as its length is known: it
- * gets a block of exactly its size, and space() hands out that block until it is full.
+ * gets a block of exactly its size, and space() hands out that block until it is full.  Memory that
+ * was lent is received into in the same way, but for the line break, which has no room there.  Once
+ * it was taken back, what is still to come is received into the buffer and forgotten.
  *
  * Invariants   start <= scan.at <= end <= cap
- *              bulk != NULL: the buffer is empty or holds only what follows the string
+ *              home: the buffer is empty or holds only what follows the string
  *              the cost of the reply under way <= bytes_max */
 #include "io/reader.h"
 
@@ -29,7 +31,7 @@
 __attribute__((unused)) static bool reader_valid(const nkvi_reader *reader)
 {
     return reader->start <= reader->end && reader->end <= reader->cap &&
-           (reader->bulk != NULL ||
+           (reader->home != NKVI_HOME_NONE ||
             (reader->start <= reader->scan.at && reader->scan.at <= reader->end)) &&
            reader->scan.depth <= NKVI_READER_DEPTH_MAX;
 }
@@ -47,12 +49,28 @@ void nkvi_reader_init(nkvi_reader *reader, int64_t bytes_max, nkv_cache *cache)
     reader->bytes_max = bytes_max > 0 ? (size_t)bytes_max : SIZE_MAX / 2;
 }
 
+void nkvi_reader_lend(nkvi_reader *reader, nkvi_reader_lend_fn lend, void *ud)
+{
+    reader->lend = lend;
+    reader->lend_ud = ud;
+}
+
+bool nkvi_reader_take_back(nkvi_reader *reader)
+{
+    bool lent = reader->home == NKVI_HOME_LENT;
+    if (lent) {
+        reader->home = NKVI_HOME_LOST;
+        reader->bulk = NULL;
+    }
+    return lent;
+}
+
 void nkvi_reader_clear(nkvi_reader *reader)
 {
     nkvi_free(reader->data);
-    if (reader->bulk_pooled) {
+    if (reader->home == NKVI_HOME_POOL) {
         nkvi_pool_give(reader->bulk, NULL);
-    } else {
+    } else if (reader->home == NKVI_HOME_OWN) {
         nkvi_free(reader->bulk);
     }
     memset(reader, 0, sizeof *reader);
@@ -115,11 +133,29 @@ static bool make_room(nkvi_reader *reader)
     return true;
 }
 
+/* Whether bytes of a large string are still to come. */
+static bool bulk_comes(const nkvi_reader *reader)
+{
+    return reader->home != NKVI_HOME_NONE && reader->bulk_have < reader->bulk_len + 2;
+}
+
+/* Where the byte at `at` of the large string goes, and how many may follow it there. */
+static char *bulk_place(nkvi_reader *reader, size_t at, size_t *len)
+{
+    if (reader->home == NKVI_HOME_LENT) {
+        bool text = at < reader->bulk_len;
+        *len = text ? reader->bulk_len - at : reader->bulk_len + 2 - at;
+        return text ? reader->bulk + at : reader->bulk_end + (at - reader->bulk_len);
+    }
+    *len = reader->bulk_len + 2 - at;
+    return reader->bulk + at;
+}
+
 bool nkvi_reader_space(nkvi_reader *reader, char **data, size_t *len)
 {
-    if (reader->bulk != NULL && reader->bulk_have < reader->bulk_len + 2) {
-        *data = reader->bulk + reader->bulk_have;
-        *len = reader->bulk_len + 2 - reader->bulk_have;
+    bool bulk = bulk_comes(reader);
+    if (bulk && reader->home != NKVI_HOME_LOST) {
+        *data = bulk_place(reader, reader->bulk_have, len);
         return true;
     }
     if (!make_room(reader)) {
@@ -127,12 +163,15 @@ bool nkvi_reader_space(nkvi_reader *reader, char **data, size_t *len)
     }
     *data = reader->data + reader->end;
     *len = reader->cap - reader->end;
+    if (bulk && *len > reader->bulk_len + 2 - reader->bulk_have) {
+        *len = reader->bulk_len + 2 - reader->bulk_have; /* nothing behind it is thrown away */
+    }
     return true;
 }
 
 void nkvi_reader_fed(nkvi_reader *reader, size_t len)
 {
-    if (reader->bulk != NULL && reader->bulk_have < reader->bulk_len + 2) {
+    if (bulk_comes(reader)) {
         reader->bulk_have += len;
         assert(reader->bulk_have <= reader->bulk_len + 2);
         return;
@@ -238,27 +277,45 @@ static nkv_status take_line(nkvi_reader *reader, const nkvi_resp_token *token, n
     return element_end(reader, token->size);
 }
 
-/* Takes a large string out of the buffer into a block of its own. */
+/* Memory for a large string of its own. */
+static bool find_home(nkvi_reader *reader, size_t len)
+{
+    reader->bulk = reader->lend != NULL ? reader->lend(reader->lend_ud, len) : NULL;
+    reader->home = NKVI_HOME_LENT;
+    if (reader->bulk == NULL && reader->cache != NULL) {
+        reader->bulk = nkvi_cache_buffer(reader->cache, len + 2);
+        reader->home = NKVI_HOME_POOL;
+    }
+    if (reader->bulk == NULL) {
+        reader->bulk = nkvi_alloc(len + 2);
+        reader->home = NKVI_HOME_OWN;
+    }
+    if (reader->bulk == NULL) {
+        reader->home = NKVI_HOME_NONE;
+    }
+    return reader->bulk != NULL;
+}
+
+/* Takes a large string out of the buffer to where it is received. */
 static nkv_status start_in_place(nkvi_reader *reader, const nkvi_resp_token *token,
                                  nkv_error *error)
 {
     size_t from = reader->scan.at + token->size;
-    size_t have = reader->end - from;
-    size_t room = (size_t)token->number + 2;
-    char *bulk = reader->cache != NULL ? nkvi_cache_buffer(reader->cache, room) : NULL;
-    reader->bulk_pooled = bulk != NULL;
-    if (bulk == NULL) {
-        bulk = nkvi_alloc(room);
-    }
-    if (bulk == NULL) {
+    if (!find_home(reader, (size_t)token->number)) {
         return nkvi_fail(error, NKV_ENOMEM, "out of memory for a reply of %llu bytes",
                          (unsigned long long)token->number);
     }
-    memcpy(bulk, reader->data + from, have);
-    reader->bulk = bulk;
     reader->bulk_len = (size_t)token->number;
-    reader->bulk_have = have;
-    consumed(reader, reader->end);
+    reader->bulk_have = 0;
+    while (bulk_comes(reader) && from < reader->end) {
+        size_t room;
+        char *place = bulk_place(reader, reader->bulk_have, &room);
+        room = room < reader->end - from ? room : reader->end - from;
+        memcpy(place, reader->data + from, room);
+        from += room;
+        reader->bulk_have += room;
+    }
+    consumed(reader, from);
     return NKV_MISS;
 }
 
@@ -271,11 +328,14 @@ static nkv_status take_bulk(nkvi_reader *reader, const nkvi_resp_token *token, n
     size_t len = (size_t)token->number;
     size_t have = reader->end - scan->at - token->size;
     const char *payload = reader->data + scan->at + token->size;
+    bool alone = scan->depth == 0 && token->type == NKV_TYPE_STRING;
+    if (alone && (reader->lend != NULL || (len >= NKVI_READER_IN_PLACE && have < len + 2))) {
+        scan->seek = scan->at + token->size - 2; /* if memory runs out it is looked at again */
+        return start_in_place(reader, token, error);
+    }
     if (have < len + 2) {
         scan->seek = scan->at + token->size - 2; /* finds this line again at once */
-        bool alone = scan->depth == 0 && token->type == NKV_TYPE_STRING;
-        return alone && len >= NKVI_READER_IN_PLACE ? start_in_place(reader, token, error)
-                                                    : NKV_MISS;
+        return NKV_MISS;
     }
     if (payload[len] != '\r' || payload[len + 1] != '\n') {
         return broken(reader, error, "no line break behind a string");
@@ -362,7 +422,7 @@ static nkv_status look_through(nkvi_reader *reader, nkvi_resp_token *last, nkv_e
         if (status != NKV_MISS) {
             return status;
         }
-        if (scan->at == before || reader->bulk != NULL) {
+        if (scan->at == before || reader->home != NKVI_HOME_NONE) {
             return NKV_MISS;
         }
     }
@@ -373,21 +433,28 @@ static nkv_status look_through(nkvi_reader *reader, nkvi_resp_token *last, nkv_e
 
 static nkv_status finish_in_place(nkvi_reader *reader, nkvi_draft *draft, nkv_error *error)
 {
-    if (reader->bulk_have < reader->bulk_len + 2) {
+    if (bulk_comes(reader)) {
         return NKV_MISS;
     }
-    if (memcmp(reader->bulk + reader->bulk_len, "\r\n", 2) != 0) {
-        return broken(reader, error, "no line break behind a string");
+    nkvi_reader_home home = reader->home;
+    if (home != NKVI_HOME_LOST) {
+        size_t room;
+        const char *end = bulk_place(reader, reader->bulk_len, &room);
+        if (memcmp(end, "\r\n", 2) != 0) {
+            return broken(reader, error, "no line break behind a string");
+        }
+        draft->root.type = NKV_TYPE_STRING;
+        draft->root.str = reader->bulk;
+        draft->root.len = reader->bulk_len;
     }
-    reader->bulk[reader->bulk_len] = '\0';
-    draft->root.type = NKV_TYPE_STRING;
-    draft->root.str = reader->bulk;
-    draft->root.len = reader->bulk_len;
-    draft->block = reader->bulk;
-    draft->block_bytes = reader->bulk_len + 2;
-    draft->free_fn = reader->bulk_pooled ? nkvi_pool_give : NULL;
+    if (home == NKVI_HOME_OWN || home == NKVI_HOME_POOL) {
+        reader->bulk[reader->bulk_len] = '\0';
+        draft->block = reader->bulk;
+        draft->block_bytes = reader->bulk_len + 2;
+        draft->free_fn = home == NKVI_HOME_POOL ? nkvi_pool_give : NULL;
+    }
+    reader->home = NKVI_HOME_NONE;
     reader->bulk = NULL;
-    reader->bulk_pooled = false;
     reader->bulk_len = reader->bulk_have = 0;
     return NKV_OK;
 }
@@ -399,12 +466,15 @@ nkv_status nkvi_reader_next(nkvi_reader *reader, nkvi_draft *draft, nkv_error *e
     if (reader->broken) {
         return nkvi_fail(error, NKV_EPROTO, "protocol error earlier in this stream");
     }
-    if (reader->bulk != NULL) {
+    if (reader->home != NKVI_HOME_NONE) {
         return finish_in_place(reader, draft, error);
     }
     nkvi_reader_scan *scan = &reader->scan;
     nkvi_resp_token last = {.size = 0};
     nkv_status status = scan->whole ? NKV_OK : look_through(reader, &last, error);
+    if (status == NKV_MISS && reader->home != NKVI_HOME_NONE) {
+        return finish_in_place(reader, draft, error); /* all of it may be there already */
+    }
     if (status != NKV_OK) {
         return status;
     }

@@ -2,7 +2,8 @@
  *
  *      socket --> nkvi_reader_space / _fed --> [ buffer ] --nkvi_reader_next--> draft
  *                                    \
- *                                     `--> a large string's own block: received in place, adopted
+ *                                     `--> a large string's own block: received in place, adopted,
+ *                                          or memory lent by who asked: received there, not owned
  *
  * A reply is first only looked through, incrementally, so that a reply that comes in pieces is
  * looked through once; when all of it is there, it is built with one allocation and one copy.
@@ -44,21 +45,43 @@ typedef struct nkvi_reader_scan {
     uint64_t left[NKVI_READER_DEPTH_MAX]; /* elements still to come, by level */
 } nkvi_reader_scan;
 
+/* Where the large string under way is received. */
+typedef enum nkvi_reader_home {
+    NKVI_HOME_NONE = 0, /* there is no such string */
+    NKVI_HOME_OWN,      /* a block of ours */
+    NKVI_HOME_POOL,     /* a buffer of the cache, to which it is given back */
+    NKVI_HOME_LENT,     /* memory that was lent, without room for the line break */
+    NKVI_HOME_LOST      /* it was taken back: what comes is thrown away */
+} nkvi_reader_home;
+
+/* Asked when a string that is a reply of its own begins: where its `len` bytes go, or NULL: as
+ * usual.  Called inside nkvi_reader_next(). */
+typedef char *(*nkvi_reader_lend_fn)(void *ud, size_t len);
+
 typedef struct nkvi_reader {
     char *data; /* data[start..end) is not yet handed out */
     size_t start, end, cap;
     size_t bytes_max;
     nkv_cache *cache;
     nkvi_reader_scan scan;
-    char *bulk; /* a large string under way, or NULL */
+    nkvi_reader_home home;
+    char *bulk; /* the large string under way; NULL: none, or LOST */
     size_t bulk_len, bulk_have;
-    bool bulk_pooled; /* it came from the cache, to which it is given back */
+    char bulk_end[2]; /* LENT: its line break */
+    nkvi_reader_lend_fn lend;
+    void *lend_ud;
     bool broken;      /* a protocol error: nothing can follow */
 } nkvi_reader;
 
 /* bytes_max <= 0: no limit of ours.  cache: whose buffers large strings are received into, so that
  * they count against its limit from the start and are used again; NULL: none. */
 void nkvi_reader_init(nkvi_reader *reader, int64_t bytes_max, nkv_cache *cache);
+/* From now on strings of any size are received where `lend` wants them; their drafts have the text
+ * and no block. */
+void nkvi_reader_lend(nkvi_reader *reader, nkvi_reader_lend_fn lend, void *ud);
+/* Takes lent memory back: it is not touched any more, the rest of the string is read and thrown
+ * away, and its draft is nil.  Returns whether a string was being received there. */
+bool nkvi_reader_take_back(nkvi_reader *reader);
 /* Frees everything; usable again after init. */
 void nkvi_reader_clear(nkvi_reader *reader);
 
