@@ -51,9 +51,8 @@ bool nkvi_resolve_numeric(const char *host, int port, nkvi_addresses *out)
     return true;
 }
 
-static void collect(nkvi_resolve *job, const struct addrinfo *info)
+static void collect(nkvi_addresses *out, int port, const struct addrinfo *info)
 {
-    nkvi_addresses *out = &job->addresses;
     for (; info != NULL && out->n < NKVI_ADDRESSES_MAX; info = info->ai_next) {
         nkvi_address *address = &out->list[out->n];
         if ((info->ai_family != AF_INET && info->ai_family != AF_INET6) ||
@@ -62,7 +61,7 @@ static void collect(nkvi_resolve *job, const struct addrinfo *info)
             continue;
         }
         address->family = info->ai_family == AF_INET6 ? NKVI_ADDRESS_V6 : NKVI_ADDRESS_V4;
-        address->port = job->port;
+        address->port = port;
         out->n++;
     }
 }
@@ -78,24 +77,28 @@ static void limit_patience(int64_t timeout_ms)
     }
 }
 
-static void *run_thread(void *arg)
+nkv_status nkvi_resolve_now(const char *host, int port, int64_t timeout_ms, nkvi_addresses *out,
+                            nkv_error *error)
 {
-    nkvi_resolve *job = arg;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *info = NULL;
 
-    limit_patience(job->timeout_ms);
-    int rc = getaddrinfo(job->host, NULL, &hints, &info);
+    out->n = 0;
+    limit_patience(timeout_ms);
+    int rc = getaddrinfo(host, NULL, &hints, &info);
     if (rc != 0) {
-        nkvi_fail(&job->error, rc == EAI_MEMORY ? NKV_ENOMEM : NKV_ECONN,
-                  "cannot find the address of %.120s: %s", job->host, gai_strerror(rc));
-    } else {
-        collect(job, info);
-        freeaddrinfo(info);
-        if (job->addresses.n == 0) {
-            nkvi_fail(&job->error, NKV_ECONN, "%.120s has no usable address", job->host);
-        }
+        return nkvi_fail(error, rc == EAI_MEMORY ? NKV_ENOMEM : NKV_ECONN,
+                         "cannot find the address of %.120s: %s", host, gai_strerror(rc));
     }
+    collect(out, port, info);
+    freeaddrinfo(info);
+    return out->n > 0 ? NKV_OK : nkvi_fail(error, NKV_ECONN, "%.120s has no usable address", host);
+}
+
+static void *run_thread(void *arg)
+{
+    nkvi_resolve *job = arg;
+    (void)nkvi_resolve_now(job->host, job->port, job->timeout_ms, &job->addresses, &job->error);
     nkvi_loop_post(job->loop, &job->task);
     return NULL;
 }

@@ -5,7 +5,7 @@
  * down to about the connect timeout, so that whoever has to wait for the thread does not wait
  * for long.
  *
- * Threads  [loop]. */
+ * Threads  [loop], unless a function says otherwise. */
 #ifndef NKVI_IO_RESOLVE_H
 #define NKVI_IO_RESOLVE_H
 
@@ -37,6 +37,11 @@ typedef void (*nkvi_resolve_fn)(void *ud, const nkvi_addresses *addresses, const
 
 /* True, and *out has one address, if `host` is one in digits. */
 bool nkvi_resolve_numeric(const char *host, int port, nkvi_addresses *out);
+
+/* The same for any name, by waiting for the answer.  Never on a loop's thread.
+ * Returns NKV_OK (at least one address) · NKV_ECONN · NKV_ENOMEM.  [any] */
+nkv_status nkvi_resolve_now(const char *host, int port, int64_t timeout_ms, nkvi_addresses *out,
+                            nkv_error *error);
 
 typedef struct nkvi_resolve nkvi_resolve;
 

@@ -7,6 +7,7 @@
 #include <hiredis/hiredis.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 #include "base/status.h"
@@ -119,8 +120,15 @@ ptrdiff_t nkvi_wire_read(nkvi_wire *wire, char *data, size_t len, nkv_error *err
 
 ptrdiff_t nkvi_wire_write(const nkvi_wire *wire, const char *data, size_t len)
 {
+    struct iovec piece = {(void *)(uintptr_t)data, len};
+    return nkvi_wire_writev(wire, &piece, 1);
+}
+
+ptrdiff_t nkvi_wire_writev(const nkvi_wire *wire, struct iovec *pieces, size_t n_pieces)
+{
+    const struct msghdr message = {.msg_iov = pieces, .msg_iovlen = n_pieces};
     for (;;) {
-        ssize_t n = send(wire->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = sendmsg(wire->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n >= 0) {
             return n;
         }

@@ -40,6 +40,10 @@ ptrdiff_t nkvi_wire_read(nkvi_wire *wire, char *data, size_t len, nkv_error *err
 /* Bytes written, > 0; 0: it would block; -1: lost, errno tells.  Never raises a signal. */
 ptrdiff_t nkvi_wire_write(const nkvi_wire *wire, const char *data, size_t len);
 
+/* The same for several pieces. */
+struct iovec;
+ptrdiff_t nkvi_wire_writev(const nkvi_wire *wire, struct iovec *pieces, size_t n_pieces);
+
 void nkvi_wire_close(nkvi_wire *wire);
 
 #endif

@@ -1,0 +1,91 @@
+/* io/bulk.h - lanes for large values: what is sent lies where the caller has it, what comes goes to
+ * where the caller wants it.
+ *
+ *      submit --> [ PEEK | PREFETCH | GET | PUT ]           one queue of a node
+ *                     |          |          |
+ *                   lane 1     lane 2  …  lane n            a thread, a connection and a window each
+ *                     |  parts[] --sendmsg--> socket
+ *                     |  socket --recv--> room(len)         only what came with the header is copied
+ *                     `--> done(), once
+ *
+ * Connections are untracked; nothing that comes here may be cached but under a witness.  A lane
+ * connects when it first has something to do, and keeps several operations in flight, in the order
+ * of the wire: at most `window_bytes` of requests and expected replies together (one operation may
+ * be larger), at most NKVI_BULK_WINDOW operations.  Both directions are served whenever the socket
+ * is ready, so neither side can wait for the other for ever.
+ *
+ * Order    By priority, and within one in the order of submission.  After NKVI_BULK_STREAK
+ *          operations that overtook others, the oldest of the lowest priority has its turn.
+ * Life     An operation and its memory belong to the pool from submit() until done().  After done()
+ *          nobody touches them: a string that is still coming in is thrown away, and a request that
+ *          is only half written ends the connection.
+ * Threads  create, destroy: one thread.  submit: [any].  room() and done() are called from threads
+ *          of the pool (done() also from destroy's and submit's), under no lock, and must not
+ *          block; they may submit. */
+#ifndef NKVI_IO_BULK_H
+#define NKVI_IO_BULK_H
+
+#include "base/list.h"
+#include "io/lane.h"
+
+#define NKVI_BULK_LANES_MAX 150u
+#define NKVI_BULK_WINDOW    128u /* operations; a power of two */
+#define NKVI_BULK_STREAK    64u
+#define NKVI_BULK_PARTS     3u
+
+typedef enum nkvi_priority {
+    NKVI_PEEK = 0,
+    NKVI_PREFETCH,
+    NKVI_GET,
+    NKVI_PUT,
+    NKVI_PRIORITIES
+} nkvi_priority;
+
+/* One command with one reply. */
+typedef struct nkvi_bulk_op {
+    nkvi_priority priority;
+    nkv_str parts[NKVI_BULK_PARTS]; /* its bytes, one part behind the other; may be empty */
+    size_t expect;                  /* bytes of the reply, as far as is known */
+    int64_t deadline_ns;
+    /* A string of `len` bytes begins: where it goes, or NULL: the reply brings a copy.  NULL as a
+     * whole: the same. */
+    char *(*room)(struct nkvi_bulk_op *op, size_t len);
+    /* NKV_OK with the reply, a view during the call (a string that was given room: its text is
+     * there) · NKV_EREPLY with the error reply · without one: NKV_ETIMEDOUT · NKV_ECONN · NKV_EPROTO
+     * · NKV_ENOMEM · NKV_ECLOSED. */
+    void (*done)(struct nkvi_bulk_op *op, nkv_status status, const nkv_reply *reply,
+                 const nkv_error *error);
+    /* The pool's. */
+    nkvi_node node;
+    size_t written; /* bytes of the parts; > 0 with NKV_ECONN, NKV_ETIMEDOUT: it may be executed */
+    bool again;     /* it has been put back once */
+} nkvi_bulk_op;
+
+typedef struct nkvi_bulk_config {
+    nkvi_endpoint endpoint; /* its strings are the caller's, and live as long as the pool */
+    unsigned lanes;         /* 1 to NKVI_BULK_LANES_MAX */
+    int64_t connect_timeout_ms, backoff_min_ms, backoff_max_ms;
+    int64_t reply_bytes_max;
+    size_t window_bytes;
+} nkvi_bulk_config;
+
+typedef struct nkvi_bulk_info {
+    uint64_t connections; /* made so far */
+    uint64_t waiting;     /* operations that no lane has taken */
+    uint64_t copied;      /* payload bytes that passed through a buffer of ours */
+} nkvi_bulk_info;
+
+typedef struct nkvi_bulk nkvi_bulk;
+
+/* Starts the threads; connects nothing yet.  Returns NKV_OK · NKV_EINVAL · NKV_ENOMEM · NKV_ECONN
+ * (no thread or descriptor). */
+nkv_status nkvi_bulk_create(const nkvi_bulk_config *config, nkvi_bulk **out, nkv_error *error);
+
+/* Ends every operation with NKV_ECLOSED and joins the threads.  Nobody submits any more. */
+void nkvi_bulk_destroy(nkvi_bulk *bulk);
+
+void nkvi_bulk_submit(nkvi_bulk *bulk, nkvi_bulk_op *const *ops, size_t n);
+
+void nkvi_bulk_get_info(nkvi_bulk *bulk, nkvi_bulk_info *info);
+
+#endif
