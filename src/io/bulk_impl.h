@@ -39,6 +39,7 @@ typedef struct nkvi_bulk_lane {
     unsigned head, len;
     unsigned sending;   /* of those in flight: the first that is not wholly written */
     size_t window_used; /* bytes */
+    short ready;        /* POLLIN, POLLOUT: the socket has not said that it would block */
     int64_t retry_ns;   /* no attempt to connect before */
     nkv_error why;      /* the last failure to connect */
 } nkvi_bulk_lane;

@@ -116,22 +116,27 @@ static void note_written(nkvi_bulk_lane *lane, size_t bytes)
     }
 }
 
-/* Writes until nothing is left or the socket is full.  false: the connection is lost. */
+/* Writes until nothing is left or the socket is full, which it also says by taking less than it
+ * was given.  false: the connection is lost. */
 static bool write_some(nkvi_bulk_lane *lane, bool *moved, nkv_error *error)
 {
     struct iovec pieces[PIECES_MAX];
     size_t n;
-    while ((n = collect(lane, pieces)) > 0) {
+    while ((lane->ready & POLLOUT) != 0 && (n = collect(lane, pieces)) > 0) {
+        size_t offered = 0;
+        for (size_t i = 0; i < n; i++) {
+            offered += pieces[i].iov_len;
+        }
         ptrdiff_t written = nkvi_wire_writev(&lane->wire, pieces, n);
         if (written < 0) {
             nkvi_fail_errno(error, NKV_ECONN, errno, "connection lost");
             return false;
         }
-        if (written == 0) {
-            return true;
-        }
-        *moved = true;
+        *moved = *moved || written > 0;
         note_written(lane, (size_t)written);
+        if ((size_t)written < offered) {
+            lane->ready = (short)(lane->ready & ~POLLOUT);
+        }
     }
     return true;
 }
@@ -183,7 +188,7 @@ static bool dispatch(nkvi_bulk_lane *lane, nkv_error *error)
 /* Reads until the socket is empty, for a while.  false: the connection is lost. */
 static bool read_some(nkvi_bulk_lane *lane, bool *moved, nkv_error *error)
 {
-    for (unsigned i = 0; i < READS_MAX; i++) {
+    for (unsigned i = 0; i < READS_MAX && (lane->ready & POLLIN) != 0; i++) {
         char *data;
         size_t len;
         if (!nkvi_reader_space(&lane->reader, &data, &len)) {
@@ -191,19 +196,19 @@ static bool read_some(nkvi_bulk_lane *lane, bool *moved, nkv_error *error)
             return false;
         }
         ptrdiff_t n = nkvi_wire_read(&lane->wire, data, len, error);
-        if (n <= 0) {
-            return n == 0;
+        if (n < 0) {
+            return false;
         }
-        *moved = true;
+        *moved = *moved || n > 0;
+        if ((size_t)n < len) {
+            lane->ready = (short)(lane->ready & ~POLLIN);
+        }
         if (lane->reader.home != NKVI_HOME_LENT) {
             atomic_fetch_add_explicit(&lane->bulk->copied, (uint64_t)n, memory_order_relaxed);
         }
         nkvi_reader_fed(&lane->reader, (size_t)n);
         if (!dispatch(lane, error)) {
             return false;
-        }
-        if ((size_t)n < len && lane->len == 0) {
-            return true;
         }
     }
     return true;
@@ -274,6 +279,7 @@ static bool connected(nkvi_bulk_lane *lane)
             nkvi_backoff_reset(&lane->backoff);
             atomic_fetch_add(&lane->bulk->connections, 1);
             nkvi_reader_lend(&lane->reader, lend, lane);
+            lane->ready = POLLIN | POLLOUT;
             return true;
         }
         lane->why = error;
@@ -283,7 +289,7 @@ static bool connected(nkvi_bulk_lane *lane)
     return false;
 }
 
-/* Writes, reads, keeps the deadlines; then waits if nothing moved. */
+/* Writes, reads, keeps the deadlines; then waits, if the socket would block. */
 static void serve(nkvi_bulk_lane *lane, int64_t wake_ns)
 {
     nkv_error error;
@@ -298,8 +304,11 @@ static void serve(nkvi_bulk_lane *lane, int64_t wake_ns)
         lose(lane, &error);
         return;
     }
-    if (!moved) {
-        (void)nkvi_bulk_wait(lane, lane->sending < lane->len ? POLLIN | POLLOUT : POLLIN, wake_ns);
+    /* Only a lane that has just looked at the queue in vain may sleep: nobody wakes the others. */
+    short wanted = lane->sending < lane->len ? POLLIN | POLLOUT : POLLIN;
+    if (!moved && (lane->ready & wanted) == 0) {
+        lane->ready = (short)(lane->ready | nkvi_bulk_wait(lane, wanted, wake_ns));
+        lane->ready = (lane->ready & (POLLERR | POLLHUP)) != 0 ? POLLIN | POLLOUT : lane->ready;
     }
 }
 
