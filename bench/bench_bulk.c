@@ -89,7 +89,7 @@ static nkvi_bulk *open_pool(unsigned lanes)
                                      .backoff_min_ms = 1,
                                      .backoff_max_ms = 100,
                                      .reply_bytes_max = 1 << 30,
-                                     .window_bytes = 8 << 20};
+                                     .window_bytes = 4 << 20};
     nkvi_bulk *bulk;
     T_REQUIRE(nkvi_bulk_create(&config, &bulk, NULL) == NKV_OK);
     return bulk;
