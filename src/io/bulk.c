@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -197,18 +196,6 @@ void nkvi_bulk_put_back(nkvi_bulk *bulk, nkvi_list *ops)
 
 /* ============ Life ============ */
 
-static void write_address(nkvi_bulk *bulk)
-{
-    const nkvi_endpoint *endpoint = &bulk->config.endpoint;
-    if (endpoint->path != NULL) {
-        (void)snprintf(bulk->address, sizeof bulk->address, "%s", endpoint->path);
-    } else {
-        bool v6 = strchr(endpoint->host, ':') != NULL;
-        (void)snprintf(bulk->address, sizeof bulk->address, v6 ? "[%.100s]:%d" : "%.100s:%d",
-                       endpoint->host, endpoint->port);
-    }
-}
-
 static nkv_status start_lane(nkvi_bulk *bulk, nkvi_bulk_lane *lane, nkv_error *error)
 {
     const nkvi_bulk_config *config = &bulk->config;
@@ -250,7 +237,7 @@ nkv_status nkvi_bulk_create(const nkvi_bulk_config *config, nkvi_bulk **out, nkv
     for (unsigned i = 0; i < NKVI_PRIORITIES; i++) {
         nkvi_list_init(&bulk->queues[i]);
     }
-    write_address(bulk);
+    nkvi_endpoint_address(&bulk->config.endpoint, bulk->address, sizeof bulk->address);
     for (unsigned i = 0; i < config->lanes; i++) {
         nkv_status status = start_lane(bulk, &bulk->lanes[i], error);
         if (status != NKV_OK) {

@@ -48,16 +48,14 @@ static bool copy_endpoint(nkvi_endpoint *own, const nkvi_endpoint *from)
     return ok;
 }
 
-static void write_address(nkvi_lane *lane)
+void nkvi_endpoint_address(const nkvi_endpoint *endpoint, char *out, size_t size)
 {
-    const nkvi_endpoint *endpoint = &lane->config.endpoint;
-    size_t size = sizeof lane->address;
     if (endpoint->path != NULL) {
-        (void)snprintf(lane->address, size, "%s", endpoint->path);
+        (void)snprintf(out, size, "%s", endpoint->path);
     } else if (strchr(endpoint->host, ':') != NULL) {
-        (void)snprintf(lane->address, size, "[%.100s]:%d", endpoint->host, endpoint->port);
+        (void)snprintf(out, size, "[%.100s]:%d", endpoint->host, endpoint->port);
     } else {
-        (void)snprintf(lane->address, size, "%.100s:%d", endpoint->host, endpoint->port);
+        (void)snprintf(out, size, "%.100s:%d", endpoint->host, endpoint->port);
     }
 }
 
@@ -102,7 +100,7 @@ nkv_status nkvi_lane_create(nkvi_loop *loop, const nkvi_lane_config *config, nkv
         lane_free(lane);
         return nkvi_fail(error, NKV_ENOMEM, "out of memory for a connection");
     }
-    write_address(lane);
+    nkvi_endpoint_address(&lane->config.endpoint, lane->address, sizeof lane->address);
     nkvi_lane_watchers_init(lane);
     *out = lane;
     return NKV_OK;

@@ -43,6 +43,9 @@ typedef struct nkvi_endpoint {
     const char *client_name;
 } nkvi_endpoint;
 
+/* "host:port", "[host]:port" or the path; never a secret. */
+void nkvi_endpoint_address(const nkvi_endpoint *endpoint, char *out, size_t size);
+
 typedef enum nkvi_lane_state {
     NKVI_LANE_DOWN = 0,  /* not connected (connecting, backing off, or stopped) */
     NKVI_LANE_UNTRACKED, /* usable; does not vouch */

@@ -70,7 +70,7 @@ typedef struct nkvi_reader {
     char bulk_end[2]; /* LENT: its line break */
     nkvi_reader_lend_fn lend;
     void *lend_ud;
-    bool broken;      /* a protocol error: nothing can follow */
+    bool broken; /* a protocol error: nothing can follow */
 } nkvi_reader;
 
 /* bytes_max <= 0: no limit of ours.  cache: whose buffers large strings are received into, so that
