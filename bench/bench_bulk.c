@@ -5,8 +5,8 @@
  *      one, four  the pool with so many lanes
  *      per key    hiredis, one command after the other, the value copied to its place
  *
- * Each round runs every variant once; shown are the medians of the rounds in MB/s and the medians of
- * the ratios to the limit within a round. Server: a private redis on a unix socket.
+ * Each round runs every variant once; shown are the medians of the rounds in MB/s and the medians
+ * of the ratios to the limit within a round. Server: a private redis on a unix socket.
  *
  *      bench_bulk [ROUNDS]        5 rounds */
 #include <errno.h>

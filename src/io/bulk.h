@@ -1,11 +1,11 @@
-/* io/bulk.h - lanes for large values: what is sent lies where the caller has it, what comes goes to
- * where the caller wants it.
+/* io/bulk.h - lanes for large values: what is sent lies where the caller has it, what comes goes
+ * to where the caller wants it.
  *
- *      submit --> [ PEEK | PREFETCH | GET | PUT ]           one queue of a node
+ *      submit --> [ PEEK | PREFETCH | GET | PUT ]         one queue of a node
  *                     |          |          |
- *                   lane 1     lane 2  …  lane n            a thread, a connection and a window each
+ *                   lane 1     lane 2  …  lane n          a thread, a connection and a window each
  *                     |  parts[] --sendmsg--> socket
- *                     |  socket --recv--> room(len)         only what came with the header is copied
+ *                     |  socket --recv--> room(len)       only what came with the header is copied
  *                     `--> done(), once
  *
  * Connections are untracked; nothing that comes here may be cached but under a witness.  A lane

@@ -187,8 +187,8 @@ static bool find_addresses(const nkvi_bulk *bulk, nkvi_addresses *out, nkv_error
 
 bool nkvi_bulk_connect(nkvi_bulk_lane *lane, int64_t until_ns, nkv_error *error)
 {
-    nkvi_addresses addresses;
-    nkv_error why;
+    nkvi_addresses addresses = {.n = 0};
+    nkv_error why = {.status = NKV_OK};
     bool connected = false;
     bool found = find_addresses(lane->bulk, &addresses, &why);
     for (size_t i = 0; found && !connected && i < addresses.n; i++) {

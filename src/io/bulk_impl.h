@@ -83,7 +83,7 @@ void nkvi_bulk_end_all(nkvi_list *ops, const nkv_error *error);
 /* ---- bulk_lane.c ---- */
 
 /* The thread of a lane. */
-void *nkvi_bulk_lane_main(void *lane);
+void *nkvi_bulk_lane_main(void *arg);
 
 /* ---- bulk_connect.c ---- */
 

@@ -4,8 +4,8 @@
  *             ^                                                              | nothing moved
  *             `---------------- wait for the socket, a wake-up or a deadline <
  *
- * Invariant    0 <= sending <= len: the operations before `sending` are wholly written, those behind
- *              it not at all */
+ * Invariant    0 <= sending <= len: the operations before `sending` are wholly written, of those
+ *              behind it at most the first in part */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
