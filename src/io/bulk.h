@@ -51,8 +51,8 @@ typedef struct nkvi_bulk_op {
      * whole: the same. */
     char *(*room)(struct nkvi_bulk_op *op, size_t len);
     /* NKV_OK with the reply, a view during the call (a string that was given room: its text is
-     * there) · NKV_EREPLY with the error reply · without one: NKV_ETIMEDOUT · NKV_ECONN · NKV_EPROTO
-     * · NKV_ENOMEM · NKV_ECLOSED. */
+     * there) · NKV_EREPLY with the error reply · without one: NKV_ETIMEDOUT · NKV_ECONN ·
+     * NKV_EPROTO · NKV_ENOMEM · NKV_ECLOSED. */
     void (*done)(struct nkvi_bulk_op *op, nkv_status status, const nkv_reply *reply,
                  const nkv_error *error);
     /* The pool's. */
