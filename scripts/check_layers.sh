@@ -4,7 +4,8 @@
 #   base 0 <- core 1 <- tracking 2 <- io 3 <- conn 4 <- client 5 <- lmcache, kv, semantic 6 <- cli 7
 #
 # A room includes itself and rooms of a lower number, never one of its own height (docs/DESIGN.md
-# tells why). A public header belongs to the lowest room that has a .c of its name.
+# tells why). A public header ROOM.h or ROOM_....h belongs to that room, any other to the lowest one
+# that has a .c of its name.
 # Prints each finding with its reason; exit status 1 if there is one.
 
 set -uo pipefail
@@ -31,7 +32,8 @@ awk -v out="$stripped" -f scripts/strip_c.awk "${files[@]}" || exit 2
 
 # ---- Who includes whom ----------------------------------------------------------------------------
 
-# The height of public header NAME.h: that of the lowest room with a NAME.c, 0 if there is none.
+# The height of public header NAME.h: that of the room which the name begins with, else of the lowest
+# room with a NAME.c, 0 if there is neither.
 declare -A public_level
 for header in include/nearkv/*.h; do
     name=$(basename "$header" .h)
@@ -43,6 +45,7 @@ for header in include/nearkv/*.h; do
         height=${level[${room%%/*}]:-9}
         if [ -z "$lowest" ] || [ "$height" -lt "$lowest" ]; then lowest=$height; fi
     done
+    [ -d "src/${name%%_*}" ] && lowest=${level[${name%%_*}]:-9}
     public_level[$name]=${lowest:-0}
 done
 

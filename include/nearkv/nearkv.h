@@ -6,6 +6,7 @@
 #include <nearkv/cache.h>
 #include <nearkv/client.h>
 #include <nearkv/event.h>
+#include <nearkv/lmcache.h>
 #include <nearkv/stats.h>
 #include <nearkv/status.h>
 #include <nearkv/value.h>
