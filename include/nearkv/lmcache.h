@@ -17,6 +17,7 @@
 #ifndef NEARKV_LMCACHE_H
 #define NEARKV_LMCACHE_H
 
+#include <nearkv/lmcache_key.h>
 #include <nearkv/lmcache_meta.h>
 
 #endif

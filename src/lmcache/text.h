@@ -33,7 +33,7 @@ void nkvi_lmcache_put_char(nkvi_lmcache_out *out, char c);
 void nkvi_lmcache_put_number(nkvi_lmcache_out *out, uint64_t number, unsigned base, unsigned width);
 
 /* Ends the writing: NKV_OK, or NKV_ENOMEM (more than cap), or NKV_EINVAL (more than NAME_MAX); *len
- * as lmcache.h says.  `what` is the word for it in the error. */
+ * as nearkv/lmcache.h says.  `what` is the word for it in the error. */
 nkv_status nkvi_lmcache_out_end(const nkvi_lmcache_out *out, const char *what, size_t *len,
                                 nkv_error *error);
 
