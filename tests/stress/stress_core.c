@@ -27,7 +27,7 @@ typedef struct shared {
     _Atomic uint64_t generation; /* of the owner, as writers see it */
     _Atomic uint64_t next[KEYS], floors[KEYS];
     pthread_mutex_t owner_mu;
-    _Atomic bool stop;
+    _Atomic int writing; /* writers that are not done */
     _Atomic uint64_t reads, hits, stale, wrong, stored, over;
     uint64_t keys_max, bytes_max;
     int ops;
@@ -126,7 +126,9 @@ static void read_some(worker *self)
 static void *reader(void *arg)
 {
     worker *self = arg;
-    for (int i = 0; i < self->all->ops; i++) {
+    shared *all = self->all;
+    /* Not done before the writers are: on a busy machine they may begin late. */
+    for (int i = 0; i < all->ops || atomic_load(&all->writing) > 0; i++) {
         read_some(self);
     }
     return NULL;
@@ -219,6 +221,7 @@ static void *writer(void *arg)
             put_one(self);
         }
     }
+    atomic_fetch_sub(&self->all->writing, 1);
     return NULL;
 }
 
@@ -257,6 +260,7 @@ static bool round_of(const nkv_cache_options *options, int ops, uint64_t seed, c
     all.bytes_max = (uint64_t)options->bytes_max;
     t_kit_open(&all.kit, options);
     atomic_store(&all.generation, all.kit.generation);
+    atomic_store(&all.writing, WRITERS);
     T_REQUIRE(pthread_mutex_init(&all.owner_mu, NULL) == 0);
     worker workers[READERS + WRITERS];
     memset(workers, 0, sizeof workers);
