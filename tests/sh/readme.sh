@@ -32,10 +32,8 @@ awk '/^```c$/ {on = 1; next} /^```$/ {if (on) exit} on' README.md >"$folder/prog
 check "README has a program" test -s "$folder/program.c"
 check "it has about fifteen lines in main" awk 'END {exit NR > 25}' "$folder/program.c"
 
-libs=("-Wl,--start-group" "$build/libnearkv.a" "-Wl,--end-group")
-export PKG_CONFIG_PATH="deps/lib/pkgconfig:${PKG_CONFIG_PATH:-}"
-hiredis=$(pkg-config --variable=libdir hiredis)
-[ -f "$hiredis/libhiredis.a" ] && libs+=("$hiredis/libhiredis.a") || libs+=(-lhiredis)
+# As with pkg-config: the shared library alone; what it needs it says itself.
+libs=("-L$build" -lnearkv "-Wl,-rpath,$(realpath "$build")")
 flags=()
 case $build in
 */asan) flags=("-fsanitize=address,undefined") ;;
@@ -44,7 +42,7 @@ case $build in
 */coverage) flags=(--coverage) ;;
 esac
 check "it compiles without a warning" "${CC:-cc}" -std=c11 -Wall -Wextra -Werror "${flags[@]}" -Iinclude \
-    "$folder/program.c" "${libs[@]}" -lev -lpthread -lm -o "$folder/program"
+    "$folder/program.c" "${libs[@]}" -o "$folder/program"
 
 PATH=$PWD/deps/bin:$PATH
 redis-server --port 0 --unixsocket "$folder/sock" --dir "$folder" --save '' --logfile "$folder/log" &
