@@ -183,8 +183,9 @@ static void on_done(nkvi_request *request, nkv_status status, const nkv_error *e
 {
     t_ask *ask = (t_ask *)request;
     t_rig *rig = ask->rig;
-    if (ask->on_done != NULL) {
-        ask->on_done(ask);
+    void (*then)(t_ask * ask) = atomic_load(&ask->on_done);
+    if (then != NULL) {
+        then(ask);
     }
     entry_begin(rig);
     if (!rig->options.no_diary) {

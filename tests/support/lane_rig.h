@@ -18,6 +18,8 @@
 #ifndef T_SUPPORT_LANE_RIG_H
 #define T_SUPPORT_LANE_RIG_H
 
+#include <stdatomic.h>
+
 #include "io/lane.h"
 
 typedef struct t_rig t_rig;
@@ -78,7 +80,7 @@ typedef struct t_ask {
     nkv_error submit_error;
     nkv_value *value; /* see t_ask_value */
     /* Called on the loop's thread behind the diary's entry; NULL: not. */
-    void (*on_done)(struct t_ask *ask);
+    void (*_Atomic on_done)(struct t_ask *ask);
 } t_ask;
 
 /* Submits `bytes`, which `replies` replies answer, with a deadline that far away (0: 10 s). */

@@ -268,7 +268,7 @@ static void ask_again(t_ask *ask)
 Test(io_lane_stream, a_callback_may_submit, .init = begin, .fini = end)
 {
     t_ask *first = t_ask_cmd(rig, "GET", "k");
-    first->on_done = ask_again;
+    atomic_store(&first->on_done, ask_again); /* before the peer answers, or goes */
     t_ask *second = t_ask_cmd(rig, "GET", "k");
     t_peer_expect(fd, GET_K GET_K);
     t_peer_send(fd, "$1\r\n1\r\n$1\r\n2\r\n");
@@ -283,7 +283,7 @@ Test(io_lane_stream, a_callback_may_submit, .init = begin, .fini = end)
 Test(io_lane_stream, a_callback_may_submit_during_a_loss, .init = begin, .fini = end)
 {
     t_ask *first = t_ask_cmd(rig, "GET", "k");
-    first->on_done = ask_again;
+    atomic_store(&first->on_done, ask_again); /* before the peer answers, or goes */
     t_peer_expect(fd, GET_K);
     t_peer_close(fd);
     cr_assert_eq(t_ask_wait(first), NKV_ECONN);
