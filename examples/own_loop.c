@@ -11,7 +11,9 @@
 typedef struct program {
     struct ev_loop *loop;
     nkv_client *client;
-    int reads; /* done so far */
+    int stored; /* the key is set */
+    int told;   /* whether answers are cached: the tracked connection is armed, or will not be */
+    int reads;  /* done so far */
     int failed;
 } program;
 
@@ -48,10 +50,26 @@ static void ask(program *p)
 static void on_set(nkv_status status, nkv_value *value, const nkv_call *call, void *ud)
 {
     nkv_value_release(value);
+    program *p = ud;
     if (status < 0) {
         on_answer(status, NULL, call, ud);
-    } else {
-        ask(ud);
+        return;
+    }
+    p->stored = 1;
+    if (p->told) {
+        ask(p);
+    }
+}
+
+/* Reads that come before the tracked connection is armed are answered too, but not cached. */
+static void on_event(const nkv_event *event, void *ud)
+{
+    program *p = ud;
+    if (!p->told && (event->type == NKV_EVENT_ARMED || event->type == NKV_EVENT_DISARMED)) {
+        p->told = 1;
+        if (p->stored) {
+            ask(p);
+        }
     }
 }
 
@@ -67,6 +85,8 @@ int main(int argc, char **argv)
     nkv_options_init(&options);
     options.url = argv[1];
     options.loop = p.loop;
+    options.on_event = on_event;
+    options.on_event_ud = &p;
     if (nkv_client_create(&options, &p.client, &error) != NKV_OK) {
         fprintf(stderr, "own_loop: %s\n", error.text);
         return 1;
