@@ -10,7 +10,10 @@ passed=0
 failed=0
 
 stop() {
-    [ -n "$server" ] && kill "$server" 2>/dev/null
+    if [ -n "$server" ]; then
+        kill "$server" 2>/dev/null
+        wait "$server" 2>/dev/null
+    fi
     rm -rf "$folder"
 }
 trap stop EXIT
