@@ -50,6 +50,16 @@ static bool take_ids(const json_t *ids, nkvi_request *request, nkvi_out *error)
     return true;
 }
 
+/* The text of an error quotes the line, whose control characters are not for a terminal. */
+static void blank_controls(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < ' ' || *text == 127) {
+            *text = '?';
+        }
+    }
+}
+
 bool nkvi_trace_parse(const char *line, size_t len, nkvi_request *request, nkvi_out *error)
 {
     json_error_t wrong;
@@ -62,6 +72,7 @@ bool nkvi_trace_parse(const char *line, size_t len, nkvi_request *request, nkvi_
         return false;
     }
     if (object == NULL) {
+        blank_controls(wrong.text);
         nkvi_out_printf(error, "no JSON: %s, at column %d", wrong.text, wrong.column);
         return false;
     }
