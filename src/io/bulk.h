@@ -9,19 +9,23 @@
  *                     `--> done(), once
  *
  * Connections are untracked; nothing that comes here may be cached but under a witness.  A lane
- * connects when it first has something to do, and keeps several operations in flight, in the order
- * of the wire: at most `window_bytes` of requests and expected replies together (one operation may
- * be larger), at most NKVI_BULK_WINDOW operations.  Both directions are served whenever the socket
- * is ready, so neither side can wait for the other for ever.
+ * gets its thread and its connection when there is first something to do for it.  It takes
+ * operations once it is connected, and keeps several in flight, in the order of the wire: at most
+ * `window_bytes` of requests and expected replies together (two operations may be more), at most
+ * NKVI_BULK_WINDOW operations.  Both directions are served whenever the socket is ready, so neither
+ * side can wait for the other for ever.
  *
  * Order    By priority, and within one in the order of submission.  After NKVI_BULK_STREAK
  *          operations that overtook others, the oldest of the lowest priority has its turn.
+ * Loss     Operations of which nothing was written are tried again, once.  A lane that cannot
+ *          connect leaves the queue to those that can.  If none can, all that waits ends with the
+ *          reason of the attempt that fails next, which may be due only after a while.
  * Life     An operation and its memory belong to the pool from submit() until done().  After done()
- *          nobody touches them: a string that is still coming in is thrown away, and a request that
- *          is only half written ends the connection.
- * Threads  create, destroy: one thread.  submit: [any].  room() and done() are called from threads
- *          of the pool (done() also from destroy's and submit's), under no lock, and must not
- *          block; they may submit. */
+ *          nobody touches them: a string that is still coming in is thrown away; a connection on
+ *          which a request is only half written answers what was sent before, and ends.
+ * Threads  create, stop, destroy: one thread.  submit, cancel: [any].  room() and done() are called
+ *          from threads of the pool (done() also from submit, cancel, stop and destroy), under no
+ *          lock, and must not block; they may submit and cancel. */
 #ifndef NKVI_IO_BULK_H
 #define NKVI_IO_BULK_H
 
@@ -34,7 +38,7 @@
 #define NKVI_BULK_PARTS     3u
 
 typedef enum nkvi_priority {
-    NKVI_PEEK = 0,
+    NKVI_PEEK = 0, /* nkv_priority - 1 */
     NKVI_PREFETCH,
     NKVI_GET,
     NKVI_PUT,
@@ -52,12 +56,17 @@ typedef struct nkvi_bulk_op {
     char *(*room)(struct nkvi_bulk_op *op, size_t len);
     /* NKV_OK with the reply, a view during the call (a string that was given room: its text is
      * there) · NKV_EREPLY with the error reply · without one: NKV_ETIMEDOUT · NKV_ECONN ·
-     * NKV_EPROTO · NKV_ENOMEM · NKV_ECLOSED. */
+     * NKV_EPROTO · NKV_ENOMEM · NKV_ECLOSED · NKV_ECANCELED · NKV_EREPLY (the login is refused). */
     void (*done)(struct nkvi_bulk_op *op, nkv_status status, const nkv_reply *reply,
                  const nkv_error *error);
-    /* The pool's. */
+    /* The pool's; zeroes before the first submit. */
     nkvi_node node;
-    size_t written; /* bytes of the parts; > 0 with NKV_ECONN, NKV_ETIMEDOUT: it may be executed */
+    struct nkvi_bulk_lane *lane; /* that took it last; NULL: none yet */
+    size_t bytes;                /* of request and reply, as far as is known */
+    size_t written;              /* bytes of the parts; > 0 with NKV_ECONN, NKV_ETIMEDOUT,
+                                  * NKV_ECANCELED: it may be executed */
+    bool queued;
+    bool cancelled; /* and stays so: it ends whenever it is submitted */
     bool again;     /* it has been put back once */
 } nkvi_bulk_op;
 
@@ -77,14 +86,22 @@ typedef struct nkvi_bulk_info {
 
 typedef struct nkvi_bulk nkvi_bulk;
 
-/* Starts the threads; connects nothing yet.  Returns NKV_OK · NKV_EINVAL · NKV_ENOMEM · NKV_ECONN
- * (no thread or descriptor). */
+/* Starts and connects nothing yet.  Returns NKV_OK · NKV_EINVAL · NKV_ENOMEM. */
 nkv_status nkvi_bulk_create(const nkvi_bulk_config *config, nkvi_bulk **out, nkv_error *error);
 
-/* Ends every operation with NKV_ECLOSED and joins the threads.  Nobody submits any more. */
+/* Ends every operation with NKV_ECLOSED and joins the threads; what is submitted from now on ends
+ * at once in the same way. */
+void nkvi_bulk_stop(nkvi_bulk *bulk);
+
+/* Stops if need be, and frees.  Nobody submits any more. */
 void nkvi_bulk_destroy(nkvi_bulk *bulk);
 
+/* If not even one thread can be started they end with NKV_ECONN or NKV_ENOMEM. */
 void nkvi_bulk_submit(nkvi_bulk *bulk, nkvi_bulk_op *const *ops, size_t n);
+
+/* Makes an operation end soon with NKV_ECANCELED, as a deadline would, if it has not ended.  It may
+ * be ending now, or not be submitted yet; its memory must outlive this call.  [any] */
+void nkvi_bulk_cancel(nkvi_bulk *bulk, nkvi_bulk_op *op);
 
 void nkvi_bulk_get_info(nkvi_bulk *bulk, nkvi_bulk_info *info);
 

@@ -36,21 +36,19 @@ short nkvi_bulk_wait(nkvi_bulk_lane *lane, short events, int64_t until_ns)
     return n == 2 ? fds[1].revents : 0;
 }
 
-/* Waits for the socket alone; a wake-up that comes meanwhile is kept for later. */
+/* Waits for the socket; keeps the queue's deadlines meanwhile. */
 static bool wait_socket(nkvi_bulk_lane *lane, short events, int64_t until_ns, nkv_error *error)
 {
     for (;;) {
-        struct pollfd fd = {.fd = lane->wire.fd, .events = events};
-        int ms = wait_ms(until_ns);
-        int n = poll(&fd, 1, ms < 100 ? ms : 100);
-        pthread_mutex_lock(&lane->bulk->mu);
-        bool closing = lane->bulk->closing;
-        pthread_mutex_unlock(&lane->bulk->mu);
-        if (closing) {
+        nkvi_bulk_view view;
+        nkvi_bulk_glance(lane, &view);
+        nkvi_bulk_end_late(lane->bulk, &view);
+        if (view.closing) {
             nkvi_fail(error, NKV_ECLOSED, "the connections are being closed");
             return false;
         }
-        if (n > 0) {
+        int64_t wake_ns = view.wake_ns < until_ns ? view.wake_ns : until_ns;
+        if (nkvi_bulk_wait(lane, events, wake_ns) != 0) {
             return true;
         }
         if (nkvi_now_ns() >= until_ns) {

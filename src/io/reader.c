@@ -26,6 +26,8 @@
 #include "io/reader_build.h"
 #include "io/resp.h"
 
+char nkvi_reader_dropped;
+
 #define LINE_SHORT 16 /* bytes of a line that are looked at one by one */
 
 __attribute__((unused)) static bool reader_valid(const nkvi_reader *reader)
@@ -139,7 +141,8 @@ static bool bulk_comes(const nkvi_reader *reader)
     return reader->home != NKVI_HOME_NONE && reader->bulk_have < reader->bulk_len + 2;
 }
 
-/* Where the byte at `at` of the large string goes, and how many may follow it there. */
+/* Where the byte at `at` of the large string goes, and how many may follow it there.  NULL: it is
+ * LOST. */
 static char *bulk_place(nkvi_reader *reader, size_t at, size_t *len)
 {
     if (reader->home == NKVI_HOME_LENT) {
@@ -148,7 +151,7 @@ static char *bulk_place(nkvi_reader *reader, size_t at, size_t *len)
         return text ? reader->bulk + at : reader->bulk_end + (at - reader->bulk_len);
     }
     *len = reader->bulk_len + 2 - at;
-    return reader->bulk + at;
+    return reader->bulk != NULL ? reader->bulk + at : NULL;
 }
 
 bool nkvi_reader_space(nkvi_reader *reader, char **data, size_t *len)
@@ -282,6 +285,11 @@ static bool find_home(nkvi_reader *reader, size_t len)
 {
     reader->bulk = reader->lend != NULL ? reader->lend(reader->lend_ud, len) : NULL;
     reader->home = NKVI_HOME_LENT;
+    if (reader->bulk == NKVI_READER_DROP) {
+        reader->bulk = NULL;
+        reader->home = NKVI_HOME_LOST;
+        return true;
+    }
     if (reader->bulk == NULL && reader->cache != NULL) {
         reader->bulk = nkvi_cache_buffer(reader->cache, len + 2);
         reader->home = NKVI_HOME_POOL;
@@ -311,7 +319,10 @@ static nkv_status start_in_place(nkvi_reader *reader, const nkvi_resp_token *tok
         size_t room;
         char *place = bulk_place(reader, reader->bulk_have, &room);
         room = room < reader->end - from ? room : reader->end - from;
-        memcpy(place, reader->data + from, room);
+        if (place != NULL) {
+            memcpy(place, reader->data + from, room);
+            reader->copied += room;
+        }
         from += room;
         reader->bulk_have += room;
     }
@@ -487,6 +498,8 @@ nkv_status nkvi_reader_next(nkvi_reader *reader, nkvi_draft *draft, nkv_error *e
     if (!built) {
         return nkvi_fail(error, NKV_ENOMEM, "out of memory for a reply of %zu bytes", size);
     }
+    bool line = draft->root.type == NKV_TYPE_STATUS || draft->root.type == NKV_TYPE_ERROR;
+    reader->copied += line ? 0 : scan->text_bytes;
     consumed(reader, scan->at);
     return NKV_OK;
 }

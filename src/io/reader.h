@@ -51,12 +51,15 @@ typedef enum nkvi_reader_home {
     NKVI_HOME_OWN,      /* a block of ours */
     NKVI_HOME_POOL,     /* a buffer of the cache, to which it is given back */
     NKVI_HOME_LENT,     /* memory that was lent, without room for the line break */
-    NKVI_HOME_LOST      /* it was taken back: what comes is thrown away */
+    NKVI_HOME_LOST      /* it was taken back, or dropped: what comes is thrown away */
 } nkvi_reader_home;
 
 /* Asked when a string that is a reply of its own begins: where its `len` bytes go, or NULL: as
- * usual.  Called inside nkvi_reader_next(). */
+ * usual, or NKVI_READER_DROP: nowhere, its draft is nil.  Called inside nkvi_reader_next(). */
 typedef char *(*nkvi_reader_lend_fn)(void *ud, size_t len);
+
+extern char nkvi_reader_dropped;
+#define NKVI_READER_DROP (&nkvi_reader_dropped)
 
 typedef struct nkvi_reader {
     char *data; /* data[start..end) is not yet handed out */
@@ -70,7 +73,8 @@ typedef struct nkvi_reader {
     char bulk_end[2]; /* LENT: its line break */
     nkvi_reader_lend_fn lend;
     void *lend_ud;
-    bool broken; /* a protocol error: nothing can follow */
+    uint64_t copied; /* bytes of strings that went through the buffer; anybody may set it to 0 */
+    bool broken;     /* a protocol error: nothing can follow */
 } nkvi_reader;
 
 /* bytes_max <= 0: no limit of ours.  cache: whose buffers large strings are received into, so that

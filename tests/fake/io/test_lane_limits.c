@@ -66,13 +66,13 @@ Test(io_lane_limits, a_late_reply_is_thrown_away, .init = begin, .fini = end)
 Test(io_lane_limits, deadlines_are_kept_to_the_millisecond_or_so, .init = begin, .fini = end)
 {
     int64_t begin_ms = t_now_ms();
-    t_ask *slow = get_within(500), *quick = get_within(30), *middle = get_within(60);
+    t_ask *slow = get_within(1500), *quick = get_within(30), *middle = get_within(60);
     cr_assert_eq(t_ask_wait(quick), NKV_ETIMEDOUT);
     cr_assert_geq(t_now_ms() - begin_ms, 30);
     cr_assert_eq(t_ask_wait(middle), NKV_ETIMEDOUT);
     cr_assert_geq(t_now_ms() - begin_ms, 60);
     cr_assert_eq(t_ask_wait(slow), NKV_ETIMEDOUT);
-    cr_assert_geq(t_now_ms() - begin_ms, 500);
+    cr_assert_geq(t_now_ms() - begin_ms, 1500);
     cr_assert_str_eq(t_rig_diary(rig), "#2=ETIMEDOUT #3=ETIMEDOUT #1=ETIMEDOUT");
 }
 
@@ -175,9 +175,10 @@ Test(io_lane_limits, case_59_silence_ends_it)
     cr_assert_str_eq(t_rig_diary(rig), "unhealthy down(idle)");
     t_peer_expect_end(fd);
     t_peer_close(fd);
+    const int64_t ended_ns = t_now_ns();
     fd = t_peer_welcome(peer);
     t_rig_wait_state(rig, NKVI_LANE_ARMED);
-    cr_assert_gt(owner->fresh_until_ns, t_now_ns() - 100000000);
+    cr_assert_gt(owner->fresh_until_ns, ended_ns, "it is vouched for again");
     end();
 }
 

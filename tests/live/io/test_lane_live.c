@@ -181,10 +181,12 @@ T_LIVE_PRIVATE(io_lane_live, case_60_stopped_for_a_moment)
     t_server_stop(server);
 }
 
+enum { SELF_IDLE_MS = 600 };
+
 static void oversleep(void *ud)
 {
     t_ctl_ok(ud, "SET", "k", "2");
-    t_sleep_ms(700);
+    t_sleep_ms(2 * SELF_IDLE_MS + 100);
 }
 
 static int64_t fresh_at_push;
@@ -201,7 +203,8 @@ static void note_freshness(t_rig *rig, const nkv_reply *push)
 T_LIVE(io_lane_live, sleeping_itself_it_reads_the_backlog_before_it_judges)
 {
     t_ctl *ctl = t_ctl_open(server);
-    t_rig *rig = connect_as(server, (t_rig_options){.max_idle_ms = 300, .on_push = note_freshness});
+    t_rig *rig =
+        connect_as(server, (t_rig_options){.max_idle_ms = SELF_IDLE_MS, .on_push = note_freshness});
     t_rig_wait_state(rig, NKVI_LANE_ARMED);
     t_ask_wait(t_ask_cmd(rig, "GET", "k"));
     t_rig_drain(rig);

@@ -196,3 +196,37 @@ Test(io_reader_lend, a_missing_line_break_is_an_error)
     cr_assert_eq(nkvi_reader_next(&reader, &draft, NULL), NKV_EPROTO);
     end(&reader, l);
 }
+
+/* A string that nobody wants takes no memory, however large it is. */
+static char *refuse(void *ud, size_t len)
+{
+    (void)len;
+    ++*(int *)ud;
+    return NKVI_READER_DROP;
+}
+
+Test(io_reader_lend, a_string_can_be_dropped)
+{
+    static const size_t sizes[] = {0, 1, 1000, 65536, 150000};
+    static const size_t pieces[] = {1, 7, 4096, ROOM * 2};
+    static char bytes[ROOM + 64];
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        for (size_t p = 0; p < sizeof pieces / sizeof pieces[0]; p++) {
+            nkvi_reader reader;
+            nkvi_draft draft;
+            int asked = 0;
+            nkvi_reader_init(&reader, 0, NULL);
+            nkvi_reader_lend(&reader, refuse, &asked);
+            size_t len = string_of(bytes, sizes[s]);
+            memcpy(bytes + len, ":7\r\n", 4);
+            size_t at = feed(&reader, bytes, len, pieces[p], &draft);
+            cr_assert_eq(at, len);
+            cr_assert(draft.root.type == NKV_TYPE_NIL && draft.block == NULL && asked == 1);
+            feed(&reader, bytes + len, 4, pieces[p], &draft);
+            cr_assert(draft.root.type == NKV_TYPE_INTEGER && draft.root.integer == 7);
+            cr_assert_eq(reader.copied, 0);
+            nkvi_draft_clear(&draft);
+            nkvi_reader_clear(&reader);
+        }
+    }
+}
