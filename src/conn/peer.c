@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "conn/foreign.h"
 
 /* What the lane's callbacks need to find their way back. */
 static void peer_on_push(void *ud, const nkv_reply *push)
@@ -52,6 +53,20 @@ static nkv_status open_tracked(nkvi_peer *peer, const nkvi_connector_config *con
     return nkvi_lane_create(config->loop, &lane, &peer->tracked, error);
 }
 
+static nkv_status open_bulk(nkvi_peer *peer, const nkvi_connector_config *config, nkv_error *error)
+{
+    int64_t reply_max = config->lane.reply_bytes_max;
+    const nkvi_bulk_config bulk = {.endpoint = config->lane.endpoint,
+                                   .lanes = config->bulk_lanes,
+                                   .connect_timeout_ms = config->lane.connect_timeout_ms,
+                                   .backoff_min_ms = config->lane.backoff_min_ms,
+                                   .backoff_max_ms = config->lane.backoff_max_ms,
+                                   .reply_bytes_max =
+                                       reply_max < INT64_MAX ? reply_max + 1 : reply_max,
+                                   .window_bytes = config->bulk_window_bytes};
+    return nkvi_bulk_create(&bulk, &peer->bulk, error);
+}
+
 nkv_status nkvi_peer_open(nkvi_peer *peer, const nkvi_connector_config *config, nkv_error *error)
 {
     memset(peer, 0, sizeof *peer);
@@ -65,6 +80,9 @@ nkv_status nkvi_peer_open(nkvi_peer *peer, const nkvi_connector_config *config, 
     data.handler.on_change = data_on_change;
     data.handler.ud = peer;
     nkv_status status = nkvi_lane_create(config->loop, &data, &peer->data, error);
+    if (status == NKV_OK) {
+        status = open_bulk(peer, config, error);
+    }
     if (status == NKV_OK && config->tracked) {
         status = open_tracked(peer, config, error);
     }
@@ -72,6 +90,14 @@ nkv_status nkvi_peer_open(nkvi_peer *peer, const nkvi_connector_config *config, 
         nkvi_peer_close(peer, config);
     }
     return status;
+}
+
+const char *nkvi_peer_address(const nkvi_peer *peer)
+{
+    if (peer->foreign != NULL) {
+        return nkvi_foreign_name(peer->foreign);
+    }
+    return nkvi_lane_address(peer->tracked != NULL ? peer->tracked : peer->data);
 }
 
 void nkvi_peer_start(nkvi_peer *peer)
@@ -88,6 +114,7 @@ void nkvi_peer_stop(nkvi_peer *peer)
         nkvi_lane_stop(peer->tracked);
     }
     nkvi_lane_stop(peer->data);
+    nkvi_bulk_stop(peer->bulk);
 }
 
 void nkvi_peer_close(nkvi_peer *peer, const nkvi_connector_config *config)
@@ -98,10 +125,12 @@ void nkvi_peer_close(nkvi_peer *peer, const nkvi_connector_config *config)
     if (peer->data != NULL) {
         nkvi_lane_destroy(peer->data);
     }
+    nkvi_bulk_destroy(peer->bulk);
     if (peer->owner != NULL) {
         nkvi_cache_owner_close(config->lane.cache, peer->owner);
     }
     config->handler.on_close(config->handler.ud, peer);
     peer->tracked = peer->data = NULL;
+    peer->bulk = NULL;
     peer->owner = NULL;
 }
