@@ -43,6 +43,15 @@ typedef enum nkv_from {
     NKV_FROM_LOCAL = 3   /* answered by the client itself, without server or cache */
 } nkv_from;
 
+/* What goes first when several operations wait for a bulk lane (batch.h); LMCache's numbers. */
+typedef enum nkv_priority {
+    NKV_PRIORITY_DEFAULT = 0, /* the operation's own */
+    NKV_PRIORITY_PEEK = 1,    /* lookups */
+    NKV_PRIORITY_PREFETCH = 2,
+    NKV_PRIORITY_GET = 3,
+    NKV_PRIORITY_PUT = 4
+} nkv_priority;
+
 /* Which reads may be cached, besides the list of cacheable commands.  Called from the reading
  * thread; must not block or call into the client.  Returns non-zero to allow. */
 typedef int (*nkv_cacheable_fn)(nkv_str key, int argc, const nkv_str *argv, void *ud);
@@ -78,6 +87,9 @@ typedef struct nkv_options {
     void *on_event_ud;
     struct ev_loop *loop; /* run on this loop, from the thread that runs it; NULL: a thread and a
                              loop of the client's own */
+    int64_t bulk_connections;  /* bulk lanes per node; default 4; 1 to 150 */
+    int64_t chunk_size;        /* keys of one round trip of a lookup; default 256 */
+    int64_t bulk_window_bytes; /* requests and replies in flight per bulk lane; default 4 MiB */
     /* since 0.2: new fields only below this line */
 } nkv_options;
 
@@ -93,8 +105,9 @@ typedef struct nkv_call {
     int64_t ttl_ms;     /* in: bound on the age of the answers this call caches; 0 the client's */
     int no_cache;       /* in: 1: ask the server and cache nothing */
     int static_ttl;     /* in: 1: PTTL is not asked for: ttl_ms alone bounds the entry */
-    nkv_from from;      /* out */
-    nkv_error error;    /* out: detail if the call failed */
+    nkv_priority priority; /* in: of a batch */
+    nkv_from from;         /* out */
+    nkv_error error;       /* out: detail if the call failed */
     /* since 0.2: new fields only below this line */
 } nkv_call;
 
@@ -157,9 +170,9 @@ NKV_API NKV_NODISCARD nkv_status nkv_exists(nkv_client *client, const nkv_str *k
 
 /* How many of the leading keys exist: the question of prefix caches.  *from_cache (may be NULL):
  * for how many of the keys looked at the cache answered.  Stops at the first that does not.  A
- * local answer costs no system call; otherwise up to 256 keys are asked for in one round trip, only
- * the next 8 at first where the cache knew those before them.  Returns as nkv_exists, for the keys
- * up to the first missing one.  [any]  Since 0.1 */
+ * local answer costs no system call; otherwise up to nkv_options.chunk_size keys are asked for in
+ * one round trip, only the next 8 at first where the cache knew those before them.  Returns as
+ * nkv_exists, for the keys up to the first missing one.  [any]  Since 0.1 */
 NKV_API NKV_NODISCARD nkv_status nkv_prefix(nkv_client *client, const nkv_str *keys, size_t n,
                                             nkv_call *call, size_t *prefix, size_t *from_cache);
 

@@ -3,8 +3,11 @@
 #ifndef NEARKV_NEARKV_H
 #define NEARKV_NEARKV_H
 
+#include <nearkv/abi.h>
+#include <nearkv/batch.h>
 #include <nearkv/cache.h>
 #include <nearkv/client.h>
+#include <nearkv/connector.h>
 #include <nearkv/event.h>
 #include <nearkv/lmcache.h>
 #include <nearkv/stats.h>

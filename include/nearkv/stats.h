@@ -14,7 +14,8 @@ extern "C" {
 /* Why a read went past the cache. */
 typedef enum nkv_bypass {
     NKV_BYPASS_DISABLED = 0,  /* no_cache, of the client or of the call */
-    NKV_BYPASS_NOT_CACHEABLE, /* a read that is never cached (TTL, RANDOMKEY, …) */
+    NKV_BYPASS_NOT_CACHEABLE, /* a read that is never cached (TTL, RANDOMKEY, …), or a
+                                 value on a bulk lane */
     NKV_BYPASS_FILTERED,      /* prefix or predicate said no */
     NKV_BYPASS_UNTRACKED,     /* tracking refused by the server, or not armed yet */
     NKV_BYPASS_UNHEALTHY,     /* the node was silent too long, or the cache says it is unhealthy */
@@ -40,11 +41,16 @@ typedef struct nkv_stats {
     uint64_t raced; /* answers returned but not cached: a write or push overtook them */
     uint64_t unknown_pushes;
     uint64_t reconnects;
-    uint64_t round_trips; /* writes to a socket that carried commands of callers */
+    uint64_t round_trips; /* writes to a socket that carried commands of callers; not of bulk
+                             lanes, where one large value takes many */
     uint64_t barriers; /* PINGs sent for NKV_BARRIER reads, and for writes that do not name keys */
-    uint64_t inflight; /* now */
-    double confidence; /* now, percent */
-    nkv_cache_stats cache; /* of the cache, which may be shared */
+    uint64_t inflight; /* now; bulk lanes apart */
+    uint64_t bulk_connections; /* made for bulk lanes so far, those made again included */
+    uint64_t bulk_waiting;     /* operations that no bulk lane has taken up, now */
+    uint64_t bulk_copied;      /* bytes of values that went through a buffer of ours on their way
+                                  from a bulk lane: what came in one read with the header */
+    double confidence;         /* now, percent */
+    nkv_cache_stats cache;     /* of the cache, which may be shared */
 } nkv_stats;
 
 /* Fills `stats` (struct_size must be set).  Returns NKV_OK · NKV_EINVAL.  [any]  Since 0.1 */

@@ -37,7 +37,9 @@ typedef enum nkv_status {
     NKV_EBUSY = -8,     /* a queue of ours is full: slow down and try again */
     NKV_EREFUSED = -9,  /* not a command for shared connections; the text says why */
     NKV_ENOTSUP = -10,  /* not available in this build or on this server */
-    NKV_EDEADLK = -11 /* a blocking call from the loop's own thread, which alone could answer it */
+    NKV_EDEADLK = -11, /* a blocking call from the loop's own thread, which alone could answer it */
+    NKV_ECANCELED = -12, /* the caller cancelled it; what was sent may have been executed */
+    NKV_ESIZE = -13      /* the value is larger than the memory that was given for it */
 } nkv_status;
 
 /* Detail of a failure.  The caller owns it; it is written only when a call fails (status < 0).

@@ -1,4 +1,5 @@
-/* base/ascii.h - upper and lower case of ASCII letters, whatever the program's locale is.
+/* base/ascii.h - upper and lower case of ASCII letters, and numbers, whatever the program's locale
+ * is.
  *
  * The C library's own follow the locale; in a Turkish one "MIB" and "mib" are different words.
  * Threads  [any].                                                                                */
@@ -7,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <nearkv/status.h>
@@ -36,6 +38,21 @@ static inline bool nkvi_ascii_is(nkv_str text, const char *word)
         }
     }
     return true;
+}
+
+#define NKVI_DECIMAL_MAX 20 /* digits */
+
+/* Writes a number in decimal, no NUL; returns how many digits. */
+static inline size_t nkvi_ascii_decimal(char *out, uint64_t number)
+{
+    char digits[NKVI_DECIMAL_MAX];
+    size_t i = sizeof digits;
+    do {
+        digits[--i] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    memcpy(out, digits + i, sizeof digits - i);
+    return sizeof digits - i;
 }
 
 #endif

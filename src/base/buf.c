@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/mem.h"
 
 #define BUF_MIN        64
@@ -77,13 +78,8 @@ void nkvi_buf_printf(nkvi_buf *buf, const char *format, ...)
 
 void nkvi_buf_uint(nkvi_buf *buf, uint64_t number)
 {
-    char digits[20];
-    size_t i = sizeof digits;
-    do {
-        digits[--i] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    nkvi_buf_append(buf, digits + i, sizeof digits - i);
+    char digits[NKVI_DECIMAL_MAX];
+    nkvi_buf_append(buf, digits, nkvi_ascii_decimal(digits, number));
 }
 
 void nkvi_buf_resp_header(nkvi_buf *buf, size_t argc)

@@ -12,12 +12,13 @@
 
 #define SLEEPS (UINT32_C(1) << 31)
 
-void nkvi_event_done(nkvi_event_count *event, uint32_t n)
+bool nkvi_event_done(nkvi_event_count *event, uint32_t n)
 {
     uint32_t before = atomic_fetch_sub_explicit(&event->value, n, memory_order_acq_rel);
     if (before == (SLEEPS | n)) {
         (void)syscall(SYS_futex, &event->value, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     }
+    return (before & ~SLEEPS) == n;
 }
 
 /* Sleeps while the value is `value`; false if the deadline passed. */

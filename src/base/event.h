@@ -37,8 +37,9 @@ static inline uint32_t nkvi_event_open(const nkvi_event_count *event)
     return atomic_load_explicit(&event->value, memory_order_acquire) & ~(UINT32_C(1) << 31);
 }
 
-/* n things are done; the waiter sees what was written before, and may let the event go then. */
-void nkvi_event_done(nkvi_event_count *event, uint32_t n);
+/* n things are done; the waiter sees what was written before, and may let the event go then.
+ * Returns whether they were the last that were open. */
+bool nkvi_event_done(nkvi_event_count *event, uint32_t n);
 
 /* Waits until nothing is open, or the deadline (CLOCK_MONOTONIC; NKVI_NEVER: none; one in the past:
  * just looks).  Returns whether nothing is open.                                                 */

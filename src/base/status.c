@@ -36,6 +36,10 @@ const char *nkv_status_text(nkv_status status)
         return "not supported";
     case NKV_EDEADLK:
         return "would wait for itself";
+    case NKV_ECANCELED:
+        return "cancelled";
+    case NKV_ESIZE:
+        return "too large for the given memory";
     }
     return "unknown status";
 }

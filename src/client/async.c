@@ -1,13 +1,12 @@
 /* client/async.c - nkv_command_async: the same without waiting.
  *
- * A small object per call waits on the flight or the data call, and hands the outcome to done() on
- * the loop's thread.  Hits and failures that are known at once are posted there too, so done()
+ * A small object per call waits on the data call, or on the read (read_async.c), and hands the
+ * outcome to done() on the loop's thread.  What is known at once is posted there too, so done()
  * never runs inside the call that started it.  A deadline is kept by the housekeeping tick of the
  * loop.
  *
- *      start --hit--> posted                          settle: who ends it first, wins
- *        |--ask--> flight --answer--> settle --> deliver (loop's thread) --> done()
- *        |            |--lane lost--> asked again on the data lane
+ *      start --cached--> nkvi_reads_start --> settle: who ends it first, wins
+ *        |--else--> data call --answer--> settle --> deliver (loop's thread) --> done()
  *        '--tick: deadline passed--> leaves, settle
  */
 #include "client/async.h"
@@ -19,7 +18,6 @@
 #include "client/barrier.h"
 #include "client/data_call.h"
 #include "client/plan.h"
-#include "client/random.h"
 #include "client/read.h"
 
 typedef struct async_call {
@@ -33,12 +31,10 @@ typedef struct async_call {
     nkv_status status;
     nkv_value *value;
     int64_t deadline_ns;
-    bool read;         /* counts as a read, with the outcome below */
-    bool tracked;      /* asked on the tracked lane */
-    bool settling;     /* answered; a barrier is under way, see plan.h */
-    nkv_value *cached; /* a hit that is asked all the same, or NULL; a reference */
-    nkv_bypass reason;
-    nkvi_ask ask;
+    bool settling;    /* answered; a barrier is under way, see plan.h */
+    nkvi_reads reads; /* of a cached one */
+    nkvi_read one;
+    nkv_result result;
     nkvi_plan plan; /* its strings point into the copy of argv */
     size_t argc;
     nkv_str argv[]; /* then their bytes */
@@ -46,24 +42,16 @@ typedef struct async_call {
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* Reads that are never cached; the others count themselves. */
 static void count_read(const async_call *self)
 {
     nkvi_counters *counters = &self->client->counters;
-    if (!self->read) {
-        return;
-    }
-    nkvi_count_add(counters, NKVI_C_READS, 1);
-    if (self->status < 0) {
-        nkvi_count_add(counters, NKVI_C_FAILURES, 1);
-    } else if (self->reason != NKV_BYPASS_COUNT) {
-        nkvi_count_add(counters, NKVI_C_BYPASS + (unsigned)self->reason, 1);
-    } else if (self->cached != NULL) {
-        nkvi_count_add(counters, NKVI_C_HITS, 1);
-        nkvi_count_add(counters, NKVI_C_VALIDATIONS, 1);
-        nkvi_cache_count(self->client->cache, &self->plan.query, NKVI_COUNT_HIT);
-    } else {
-        nkvi_count_add(counters, self->ask.joined ? NKVI_C_COALESCED : NKVI_C_MISSES, 1);
-        nkvi_cache_count(self->client->cache, &self->plan.query, NKVI_COUNT_MISS);
+    const nkvi_plan *plan = &self->plan;
+    if (plan->split || (!plan->writes && plan->command->klass != NKVI_COMMAND_OTHER)) {
+        nkvi_count_add(counters, NKVI_C_READS, 1);
+        nkvi_count_add(
+            counters, self->status < 0 ? NKVI_C_FAILURES : NKVI_C_BYPASS + NKV_BYPASS_NOT_CACHEABLE,
+            1);
     }
 }
 
@@ -76,7 +64,6 @@ static void deliver(nkvi_task *task)
     nkvi_list_remove(&self->node);
     pthread_mutex_unlock(&client->flights.mu);
     self->done(self->status, self->value, &self->call, self->ud);
-    nkv_value_release(self->cached);
     nkvi_plan_clear(&self->plan);
     nkvi_free(self);
     nkvi_client_leave(client);
@@ -101,29 +88,37 @@ static nkvi_peer *peer_of(const async_call *self)
     return self->client->connector->ops->route(self->client->connector, self->plan.key);
 }
 
-/* Asks the question on one of the lanes. */
-static void ask(async_call *self, bool tracked)
+static void read_done(nkvi_reads *reads, nkv_status first, const nkv_error *error)
 {
-    nkvi_ask *asks[1] = {&self->ask};
-    nkvi_ask_mode mode = {.tracked = tracked,
-                          /* a fresh question is as good as a barrier; one under way is not */
-                          .join = nkvi_call_level(self->client, &self->call) == NKV_EVENTUAL,
-                          .static_ttl = self->call.static_ttl,
-                          .ttl_ms = self->call.ttl_ms,
-                          .deadline_ns = self->deadline_ns};
-    self->tracked = tracked;
-    self->ask.joined = false;
-    self->ask.validate = tracked ? self->cached : NULL;
-    self->ask.fields_at = self->plan.fields_at;
-    nkvi_ask_all(self->client, peer_of(self), asks, 1, &mode);
+    async_call *self = NKVI_CONTAINER(reads, async_call, reads);
+    settle(self, first, self->result.value, self->result.from, error);
+}
+
+static void read_cached(async_call *self)
+{
+    self->one = (nkvi_read){.query = self->plan.query,
+                            .argc = self->argc,
+                            .argv = self->argv,
+                            .fields_at = self->plan.fields_at};
+    self->reads = (nkvi_reads){.reads = &self->one,
+                               .n = 1,
+                               .call = &self->call,
+                               .deadline_ns = self->deadline_ns,
+                               .results = &self->result,
+                               .done = read_done};
+    nkvi_reads_start(self->client, &self->reads);
 }
 
 static void send_plain(async_call *self)
 {
     nkvi_buf bytes;
     nkvi_buf_init(&bytes);
-    nkvi_buf_resp(&bytes, self->argc, self->argv);
+    if (!self->client->wrapped) {
+        nkvi_buf_resp(&bytes, self->argc, self->argv);
+    }
     nkvi_data_call data = {.bytes = &bytes,
+                           .argv = self->argv,
+                           .argc = self->argc,
                            .replies = 1,
                            .keys = self->plan.keys,
                            .keys_len = self->plan.writes ? self->plan.keys_len : 0,
@@ -167,12 +162,6 @@ static void wake(nkvi_waiter *waiter, nkv_status status, nkv_value *value, const
         settled(self, status, error);
         return;
     }
-    if (status == NKV_ECONN && self->tracked) {
-        self->reason = NKV_BYPASS_UNTRACKED;
-        nkvi_node_init(&waiter->node);
-        ask(self, false);
-        return;
-    }
     self->status = status;
     count_read(self);
     bool answered = status == NKV_OK || status == NKV_EREPLY;
@@ -183,8 +172,7 @@ static void wake(nkvi_waiter *waiter, nkv_status status, nkv_value *value, const
     if (self->plan.settle && !answered) {
         nkvi_write_unsure(self->client, status);
     }
-    nkv_from from = self->tracked && self->ask.joined ? NKV_FROM_JOINED : NKV_FROM_SERVER;
-    settle(self, status, value, from, error);
+    settle(self, status, value, NKV_FROM_SERVER, error);
 }
 
 void nkvi_asyncs_expire(nkv_client *client, int64_t now_ns)
@@ -245,69 +233,7 @@ static async_call *async_make(nkv_client *client, size_t argc, const nkv_str *ar
     nkvi_node_init(&self->node);
     self->waiter.wake = wake;
     self->task.run = deliver;
-    self->reason = NKV_BYPASS_COUNT;
-    self->ask = (nkvi_ask){
-        .query = &self->plan.query, .argc = argc, .argv = self->argv, .waiter = &self->waiter};
     return self;
-}
-
-/* Why this read may not be answered by the cache or the tracked lane; else NKV_BYPASS_COUNT. */
-static nkv_bypass async_filter(const async_call *self)
-{
-    nkv_bypass reason =
-        nkvi_read_filter(self->client, &self->call, self->plan.key, self->argc, self->argv);
-    if (reason == NKV_BYPASS_COUNT && !nkvi_cache_healthy(self->client->cache)) {
-        reason = NKV_BYPASS_UNHEALTHY;
-    }
-    return reason;
-}
-
-/* Below a confidence of 100 chance decides which hits are believed: then true and *value is a
- * reference.  One that is to be validated is kept in self->cached. */
-static bool believed_hit(async_call *self, nkv_value **value)
-{
-    nkv_client *client = self->client;
-    nkvi_found found;
-    if (nkv_cache_confidence(client->cache) >= 100.0) {
-        return nkvi_read_hit(client, &self->plan.query, value);
-    }
-    nkvi_cache_find(client->cache, &self->plan.query, 1, nkvi_now_ns(), &found);
-    if (found.outcome != NKVI_HIT) {
-        return false;
-    }
-    if (nkvi_cache_must_validate(client->cache, nkvi_random())) {
-        self->cached = found.value;
-        return false;
-    }
-    nkvi_count_add(&client->counters, NKVI_C_QUICK_HITS, 1);
-    nkvi_cache_count(client->cache, &self->plan.query, NKVI_COUNT_HIT);
-    *value = found.value;
-    return true;
-}
-
-static void async_run(async_call *self)
-{
-    nkv_client *client = self->client;
-    const nkvi_plan *plan = &self->plan;
-    self->read = plan->cached || plan->split ||
-                 (!plan->writes && plan->command->klass != NKVI_COMMAND_OTHER);
-    if (!plan->cached) {
-        self->reason = NKV_BYPASS_NOT_CACHEABLE;
-        send_plain(self);
-        return;
-    }
-    self->reason = async_filter(self);
-    if (self->reason != NKV_BYPASS_COUNT) {
-        ask(self, false);
-        return;
-    }
-    nkv_value *value = NULL;
-    if (nkvi_call_level(client, &self->call) == NKV_EVENTUAL && believed_hit(self, &value)) {
-        settle(self, NKV_OK, value, NKV_FROM_CACHE, NULL);
-        return;
-    }
-    self->reason = nkvi_peer_vouching(peer_of(self), nkvi_now_ns());
-    ask(self, self->reason == NKV_BYPASS_COUNT);
 }
 
 nkv_status nkv_command_async(nkv_client *client, int argc, const nkv_str *argv,
@@ -324,12 +250,7 @@ nkv_status nkv_command_async(nkv_client *client, int argc, const nkv_str *argv,
         nkvi_client_leave(client);
         return NKV_ENOMEM;
     }
-    nkv_call_init(&self->call);
-    if (call != NULL) { /* a caller compiled against an older header has a shorter struct */
-        size_t size = call->struct_size;
-        memcpy(&self->call, call, size < sizeof self->call ? size : sizeof self->call);
-        self->call.struct_size = sizeof self->call;
-    }
+    nkvi_call_copy(&self->call, call);
     self->done = done;
     self->ud = ud;
     self->deadline_ns = nkvi_call_deadline(client, &self->call);
@@ -344,6 +265,10 @@ nkv_status nkv_command_async(nkv_client *client, int argc, const nkv_str *argv,
     pthread_mutex_lock(&client->flights.mu);
     nkvi_list_push(&client->asyncs, &self->node);
     pthread_mutex_unlock(&client->flights.mu);
-    async_run(self);
+    if (self->plan.cached) {
+        read_cached(self);
+    } else {
+        send_plain(self);
+    }
     return NKV_OK;
 }

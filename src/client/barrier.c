@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "client/gather.h"
+#include "client/own_call.h"
 
 typedef struct ping {
     nkvi_request request;
@@ -30,15 +31,12 @@ static void put_waiter(nkv_client *client, nkvi_list *list, nkvi_waiter *waiter)
     pthread_mutex_unlock(&client->flights.mu);
 }
 
-/* Waits for the one slot and takes its outcome. */
-static nkv_status await(nkv_client *client, nkvi_gather *gather, nkvi_slot *slot,
-                        int64_t deadline_ns, nkv_error *error)
+/* Nothing could be sent. */
+static void wake_failed(nkvi_waiter *waiter, nkv_status status, const char *text)
 {
-    nkvi_gather_wait(gather, &client->flights, deadline_ns);
-    if (slot->status < 0 && error != NULL) {
-        *error = gather->error;
-    }
-    return slot->status;
+    nkv_error error;
+    (void)nkvi_fail(&error, status, "%s", text);
+    waiter->wake(waiter, status, NULL, &error);
 }
 
 static void ping_on_reply(nkvi_request *request, unsigned index, nkvi_draft *reply)
@@ -75,6 +73,15 @@ void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
                        nkvi_waiter *waiter)
 {
     nkv_error error = {.status = NKV_OK};
+    if (peer->owner == NULL) {
+        wake_failed(waiter, NKV_ECONN, "no tracked connection");
+        return;
+    }
+    if (peer->foreign != NULL) {
+        nkvi_count_add(&client->counters, NKVI_C_BARRIERS, 1);
+        nkvi_own_settle(client, peer, deadline_ns, waiter);
+        return;
+    }
     nkvi_buf bytes;
     nkvi_buf_init(&bytes);
     nkv_str name = nkv_cstr("PING");
@@ -82,8 +89,7 @@ void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
     ping *self = bytes.failed ? NULL : ping_make(client, deadline_ns, waiter);
     if (self == NULL) {
         nkvi_buf_clear(&bytes);
-        (void)nkvi_fail(&error, NKV_ENOMEM, "no memory for a barrier");
-        waiter->wake(waiter, NKV_ENOMEM, NULL, &error);
+        wake_failed(waiter, NKV_ENOMEM, "no memory for a barrier");
         return;
     }
     nkvi_count_add(&client->counters, NKVI_C_BARRIERS, 1);
@@ -92,22 +98,6 @@ void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
     if (status != NKV_OK) {
         ping_on_done(&self->request, status, &error);
     }
-}
-
-nkv_status nkvi_read_barrier(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
-                             nkv_error *error)
-{
-    if (peer->tracked == NULL) {
-        return nkvi_fail(error, NKV_ECONN, "no tracked connection");
-    }
-    nkvi_gather gather;
-    nkvi_slot slot;
-    nkvi_gather_init(&gather);
-    nkvi_slot_open(&slot, &gather);
-    nkvi_barrier_send(client, peer, deadline_ns, &slot.waiter);
-    nkv_status status = await(client, &gather, &slot, deadline_ns, error);
-    nkvi_gather_clear(&gather);
-    return status;
 }
 
 bool nkvi_write_settle_at_once(nkv_client *client)
@@ -128,8 +118,17 @@ nkv_status nkvi_write_settle(nkv_client *client, nkvi_peer *peer, int64_t deadli
     if (nkvi_write_settle_at_once(client)) {
         return NKV_OK;
     }
-    nkv_status status = nkvi_read_barrier(client, peer, deadline_ns, error);
-    return status == NKV_ECONN ? NKV_OK : status;
+    nkvi_gather gather;
+    nkvi_slot slot;
+    nkvi_gather_init(&gather);
+    nkvi_slot_open(&slot, &gather);
+    nkvi_barrier_send(client, peer, deadline_ns, &slot.waiter);
+    nkvi_gather_wait(&gather, &client->flights, deadline_ns);
+    if (slot.status < 0 && error != NULL) {
+        *error = gather.error;
+    }
+    nkvi_gather_clear(&gather);
+    return slot.status == NKV_ECONN ? NKV_OK : slot.status;
 }
 
 void nkvi_write_unsure(nkv_client *client, nkv_status status)
@@ -151,26 +150,26 @@ static void drain_run(nkvi_task *task)
     nkvi_free(self);
 }
 
-nkv_status nkvi_read_drain(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
-                           nkv_error *error)
+void nkvi_drain_send(nkv_client *client, nkvi_peer *peer, nkvi_waiter *waiter)
 {
-    drain *self = peer->tracked != NULL ? nkvi_alloc(sizeof *self) : NULL;
-    if (self == NULL) {
-        return peer->tracked == NULL ? nkvi_fail(error, NKV_ECONN, "no tracked connection")
-                                     : nkvi_fail(error, NKV_ENOMEM, "no memory to drain");
+    if (peer->foreign != NULL) { /* what a connector tells is in force when it has told it */
+        waiter->wake(waiter, NKV_OK, NULL, NULL);
+        return;
     }
-    nkvi_gather gather;
-    nkvi_slot slot;
+    if (peer->tracked == NULL) {
+        wake_failed(waiter, NKV_ECONN, "no tracked connection");
+        return;
+    }
+    drain *self = nkvi_alloc(sizeof *self);
+    if (self == NULL) {
+        wake_failed(waiter, NKV_ENOMEM, "no memory to drain");
+        return;
+    }
     memset(self, 0, sizeof *self);
     self->task.run = drain_run;
     self->client = client;
     self->peer = peer;
     nkvi_list_init(&self->waiters);
-    nkvi_gather_init(&gather);
-    nkvi_slot_open(&slot, &gather);
-    put_waiter(client, &self->waiters, &slot.waiter);
+    put_waiter(client, &self->waiters, waiter);
     nkvi_loop_post(client->loop, &self->task);
-    nkv_status status = await(client, &gather, &slot, deadline_ns, error);
-    nkvi_gather_clear(&gather);
-    return status;
 }

@@ -4,25 +4,25 @@
  *      barrier  a PING on the tracked lane: the server sends every invalidation of a write that it
  *               had acknowledged before the PING ahead of the PONG, on the same stream
  *
- * Threads  [any] but the loop's own. */
+ * Threads  [any]; what waits: but the loop's own. */
 #ifndef NKVI_CLIENT_BARRIER_H
 #define NKVI_CLIENT_BARRIER_H
 
 #include "client/client_int.h"
 
-/* Both return NKV_OK · NKV_ECONN (the tracked lane is not armed, or was lost) · NKV_ETIMEDOUT ·
- * NKV_EBUSY · NKV_ENOMEM · NKV_ECLOSED. */
-nkv_status nkvi_read_barrier(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
-                             nkv_error *error);
-/* The PING alone: wakes the waiter once, perhaps before this returns.  [any], the loop included. */
+/* A PING (or what a connector has instead), and reading what the socket holds.  Both wake the
+ * waiter once, perhaps before they return: NKV_OK · NKV_ECONN (the tracked lane is not armed, or
+ * was lost) · NKV_ETIMEDOUT (a barrier) · NKV_EBUSY · NKV_ENOMEM · NKV_ECLOSED.  [any], the loop
+ * included. */
 void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
                        nkvi_waiter *waiter);
+void nkvi_drain_send(nkv_client *client, nkvi_peer *peer, nkvi_waiter *waiter);
 
 /* Behind a write of which it cannot be told what it changed, and before its caller is told: no
  * answer from before it may be served any more to anybody who shares the cache (P2).  Where this
  * lane alone vouches, a barrier does, and an unarmed lane vouches for nothing.  Of what other lanes
  * were told we know nothing, so a cache that several share is emptied.
- * Returns as nkvi_read_barrier, but never NKV_ECONN. */
+ * Waits.  Returns NKV_OK · NKV_ETIMEDOUT · NKV_EBUSY · NKV_ENOMEM · NKV_ECLOSED. */
 nkv_status nkvi_write_settle(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
                              nkv_error *error);
 /* The same without waiting: true if it is done, else a barrier must follow.  [any] */
@@ -32,8 +32,5 @@ bool nkvi_write_settle_at_once(nkv_client *client);
  * (NKV_OK): it may have been done all the same, so the cache is emptied, unless it was never sent.
  * [any] */
 void nkvi_write_unsure(nkv_client *client, nkv_status status);
-
-nkv_status nkvi_read_drain(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
-                           nkv_error *error);
 
 #endif

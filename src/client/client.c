@@ -15,6 +15,8 @@
 #include "client/async.h"
 #include "client/client_int.h"
 #include "client/options.h"
+#include "client/read.h"
+#include "conn/foreign.h"
 
 #define TICK_MS      50
 #define TIDY_ENTRIES 512u
@@ -53,6 +55,21 @@ int64_t nkvi_call_deadline(const nkv_client *client, const nkv_call *call)
     int64_t ms =
         call != NULL && call->timeout_ms > 0 ? call->timeout_ms : client->options.timeout_ms;
     return nkvi_deadline_ns(nkvi_now_ns(), ms);
+}
+
+int64_t nkvi_call_left_ms(int64_t until_ns)
+{
+    int64_t left_ns = until_ns - nkvi_now_ns();
+    return left_ns > 0 ? left_ns / NKVI_NS_PER_MS + 1 : 1;
+}
+
+void nkvi_call_copy(nkv_call *copy, const nkv_call *call)
+{
+    nkv_call_init(copy);
+    if (call != NULL) { /* a caller compiled against an older header has a shorter struct */
+        memcpy(copy, call, call->struct_size < sizeof *copy ? call->struct_size : sizeof *copy);
+        copy->struct_size = sizeof *copy;
+    }
 }
 
 nkv_level nkvi_call_level(const nkv_client *client, const nkv_call *call)
@@ -119,6 +136,25 @@ static nkv_status keep_strings(nkv_client *client, nkv_error *error)
     return NKV_OK;
 }
 
+/* Whom the options speak of. */
+static nkv_status take_url(nkv_client *client, nkv_error *error)
+{
+    const char *url = client->options.url;
+    if (client->wrapped) {
+        return url == NULL ? NKV_OK
+                           : nkvi_fail(error, NKV_EINVAL,
+                                       "option url is given; a wrapped connector has none");
+    }
+    nkv_status status =
+        nkvi_url_parse(url != NULL ? url : "redis://localhost:6379/0", &client->url, error);
+    if (status == NKV_OK && client->url.scheme == NKVI_SCHEME_REDISS) {
+        status = nkvi_fail(error, NKV_ENOTSUP,
+                           "rediss:// needs TLS, which this version does not have; use redis:// or "
+                           "unix://, or a TLS tunnel on this machine");
+    }
+    return status;
+}
+
 static nkv_status take_options(nkv_client *client, const nkv_options *options, nkv_error *error)
 {
     nkv_options_init(&client->options);
@@ -134,17 +170,7 @@ static nkv_status take_options(nkv_client *client, const nkv_options *options, n
     if (status == NKV_OK) {
         status = keep_strings(client, error);
     }
-    if (status == NKV_OK) {
-        const char *url = client->options.url;
-        status =
-            nkvi_url_parse(url != NULL ? url : "redis://localhost:6379/0", &client->url, error);
-    }
-    if (status == NKV_OK && client->url.scheme == NKVI_SCHEME_REDISS) {
-        status = nkvi_fail(error, NKV_ENOTSUP,
-                           "rediss:// needs TLS, which this version does not have; use redis:// or "
-                           "unix://, or a TLS tunnel on this machine");
-    }
-    return status;
+    return status == NKV_OK ? take_url(client, error) : status;
 }
 
 /* Options that the URL gives, where the struct does not. */
@@ -164,7 +190,25 @@ static void merge_url(nkv_client *client)
     options->max_idle_ms = url->max_idle_ms > 0 ? url->max_idle_ms : options->max_idle_ms;
 }
 
-static nkv_status take_cache(nkv_client *client, nkv_error *error)
+/* Who shares answers: the server, database and user, or the connector. */
+static void name_space(const nkv_client *client, const nkv_connector *own, nkvi_buf *name)
+{
+    const nkv_options *options = &client->options;
+    if (own != NULL) {
+        nkvi_buf_printf(name, "own:%s", own->name);
+        return;
+    }
+    if (client->url.scheme == NKVI_SCHEME_UNIX) {
+        /* The length, because a path may have any byte in it, and two names must never be one. */
+        nkvi_buf_printf(name, "unix:%zu:%s", strlen(client->url.path), client->url.path);
+    } else {
+        nkvi_buf_printf(name, "tcp:%s:%d", client->url.host, client->url.port);
+    }
+    nkvi_buf_printf(name, "|%d|%s", options->db,
+                    options->username != NULL ? options->username : "");
+}
+
+static nkv_status take_cache(nkv_client *client, const nkv_connector *own, nkv_error *error)
 {
     const nkv_options *options = &client->options;
     if (options->no_cache) {
@@ -180,14 +224,7 @@ static nkv_status take_cache(nkv_client *client, nkv_error *error)
     }
     nkvi_buf name;
     nkvi_buf_init(&name);
-    if (client->url.scheme == NKVI_SCHEME_UNIX) {
-        /* The length, because a path may have any byte in it, and two names must never be one. */
-        nkvi_buf_printf(&name, "unix:%zu:%s", strlen(client->url.path), client->url.path);
-    } else {
-        nkvi_buf_printf(&name, "tcp:%s:%d", client->url.host, client->url.port);
-    }
-    nkvi_buf_printf(&name, "|%d|%s", options->db,
-                    options->username != NULL ? options->username : "");
+    name_space(client, own, &name);
     bool opened =
         !name.failed && nkvi_cache_space_open(client->cache, nkv_str_make(name.data, name.len),
                                               &client->space, &client->fence);
@@ -212,6 +249,7 @@ static nkvi_connector_config connector_config(nkv_client *client)
                                          .on_push = nkvi_client_on_push,
                                          .on_change = nkvi_client_on_change,
                                          .on_state = nkvi_client_on_state,
+                                         .on_told = nkvi_client_on_told,
                                          .ud = client};
     config.lane.endpoint = (nkvi_endpoint){.path = client->url.path,
                                            .host = client->url.host,
@@ -220,6 +258,8 @@ static nkvi_connector_config connector_config(nkv_client *client)
                                            .password = options->password,
                                            .db = options->db,
                                            .client_name = options->client_name};
+    config.bulk_lanes = (unsigned)options->bulk_connections;
+    config.bulk_window_bytes = (size_t)options->bulk_window_bytes;
     config.lane.cache = client->cache;
     config.lane.connect_timeout_ms = options->connect_timeout_ms;
     config.lane.max_idle_ms = options->max_idle_ms;
@@ -238,6 +278,7 @@ static void tick(void *ud)
     nkv_client *client = ud;
     int64_t now_ns = nkvi_loop_now_ns(client->loop);
     nkvi_asyncs_expire(client, now_ns);
+    nkvi_reads_expire(client, now_ns);
     if (client->caching) {
         (void)nkvi_cache_tidy(client->cache, now_ns, TIDY_ENTRIES);
     }
@@ -245,17 +286,29 @@ static void tick(void *ud)
 
 typedef struct opening {
     nkv_client *client;
+    const nkv_connector *own; /* NULL: a server */
     nkv_status status;
     nkv_error *error;
 } opening;
+
+static nkv_status open_connector(nkv_client *client, const nkv_connector *own, nkv_error *error)
+{
+    const nkv_options *options = &client->options;
+    nkvi_foreign_config config = {.base = connector_config(client),
+                                  .table = own,
+                                  .batch_max = (size_t)options->chunk_size,
+                                  .calls_max = (unsigned)options->bulk_connections,
+                                  .window_bytes = (size_t)options->bulk_window_bytes};
+    return own != NULL ? nkvi_foreign_create(&config, &client->connector, error)
+                       : nkvi_standalone_create(&config.base, &client->connector, error);
+}
 
 /* [loop] */
 static void open_on_loop(void *ud)
 {
     opening *open = ud;
     nkv_client *client = open->client;
-    nkvi_connector_config config = connector_config(client);
-    open->status = nkvi_standalone_create(&config, &client->connector, open->error);
+    open->status = open_connector(client, open->own, open->error);
     if (open->status != NKV_OK) {
         return;
     }
@@ -284,7 +337,8 @@ static void client_free(nkv_client *client)
     nkvi_free(client);
 }
 
-static nkv_status client_open(nkv_client *client, const nkv_options *options, nkv_error *error)
+static nkv_status client_open(nkv_client *client, const nkv_connector *own,
+                              const nkv_options *options, nkv_error *error)
 {
     nkv_status status = take_options(client, options, error);
     if (status != NKV_OK) {
@@ -297,12 +351,12 @@ static nkv_status client_open(nkv_client *client, const nkv_options *options, nk
         return status;
     }
     client->coarse_slack_ns = nkvi_clock_coarse_slack();
-    status = take_cache(client, error);
+    status = take_cache(client, own, error);
     if (status == NKV_OK) {
         status = nkvi_loop_create(client->options.loop, &client->loop, error);
     }
     if (status == NKV_OK) {
-        opening open = {client, NKV_OK, error};
+        opening open = {client, own, NKV_OK, error};
         nkvi_loop_call(client->loop, open_on_loop, &open);
         status = open.status;
         if (status != NKV_OK) {
@@ -312,7 +366,8 @@ static nkv_status client_open(nkv_client *client, const nkv_options *options, nk
     return status;
 }
 
-nkv_status nkv_client_create(const nkv_options *options, nkv_client **out, nkv_error *error)
+static nkv_status client_make(const nkv_connector *own, const nkv_options *options,
+                              nkv_client **out, nkv_error *error)
 {
     *out = NULL;
     nkv_client *client = nkvi_alloc_aligned(64, (sizeof *client + 63) / 64 * 64);
@@ -324,7 +379,9 @@ nkv_status nkv_client_create(const nkv_options *options, nkv_client **out, nkv_e
     (void)pthread_cond_init(&client->state_cond, NULL);
     nkvi_flights_init(&client->flights);
     nkvi_list_init(&client->asyncs);
-    nkv_status status = client_open(client, options, error);
+    nkvi_list_init(&client->reads);
+    client->wrapped = own != NULL;
+    nkv_status status = client_open(client, own, options, error);
     if (status != NKV_OK) {
         client_free(client);
         return status;
@@ -333,8 +390,39 @@ nkv_status nkv_client_create(const nkv_options *options, nkv_client **out, nkv_e
     return NKV_OK;
 }
 
+nkv_status nkv_client_create(const nkv_options *options, nkv_client **out, nkv_error *error)
+{
+    return client_make(NULL, options, out, error);
+}
+
+nkv_status nkv_client_wrap(const nkv_connector *connector, const nkv_options *options,
+                           nkv_client **out, nkv_error *error)
+{
+    nkv_client *client = NULL;
+    nkv_status status = nkvi_foreign_check(connector, error);
+    if (status == NKV_OK) {
+        status = client_make(connector, options, &client, error);
+    }
+    if (client != NULL) {
+        nkvi_peer *peer = client->connector->ops->route(client->connector, nkv_cstr(""));
+        status = nkvi_foreign_open(peer->foreign, error);
+    }
+    if (status != NKV_OK) {
+        nkv_client_destroy(client);
+        client = NULL;
+    }
+    *out = client;
+    return status;
+}
+
 nkv_status nkv_client_share(nkv_client *client, nkv_client **out, nkv_error *error)
 {
+    *out = NULL;
+    if (client->wrapped) {
+        return nkvi_fail(error, NKV_ENOTSUP,
+                         "this client wraps a connector, which has one client: wrap a second "
+                         "connector on nkv_client_cache()");
+    }
     nkv_options options = client->options;
     options.cache = client->cache;
     return nkv_client_create(&options, out, error);
@@ -370,6 +458,10 @@ void nkv_client_destroy(nkv_client *client)
          * loop. */
         nkvi_loop_flush(client->loop);
         (void)sched_yield();
+    }
+    if (client->connector->ops->wait != NULL) {
+        client->connector->ops->wait(client->connector);
+        nkvi_loop_flush(client->loop); /* what the last calls have posted */
     }
     nkvi_loop_call(client->loop, destroy_on_loop, client);
     nkvi_loop_destroy(client->loop);

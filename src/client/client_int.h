@@ -18,7 +18,8 @@
 #include "core/cache.h"
 #include "io/loop.h"
 
-#define NKVI_RECENT 256u /* a power of two */
+#define NKVI_RECENT     256u /* a power of two */
+#define NKVI_POSTED_MAX 4096u
 
 /* The client's state for one peer.  [loop] */
 typedef struct nkvi_peer_state {
@@ -38,7 +39,8 @@ struct nkv_client {
     nkv_options options; /* strings are owned: see strings */
     char *strings;       /* of the options, in one block; wiped at the end */
     size_t strings_size;
-    nkvi_url url;
+    nkvi_url url; /* of a wrapped connector: empty */
+    bool wrapped; /* over a connector of the user's own */
     bool caching; /* a cache is used */
     bool plain;   /* caching, and every key may be cached */
     nkv_cache *cache;
@@ -52,9 +54,11 @@ struct nkv_client {
     pthread_mutex_t state_mu; /* a leaf; with state_cond: a lane changed its state */
     pthread_cond_t state_cond;
     uint64_t state_changes;
-    nkvi_list asyncs; /* async calls under way; guarded by flights.mu */
+    nkvi_list asyncs; /* async calls under way; guarded by flights.mu, as are: */
+    nkvi_list reads;  /* reads under way for which nobody waits */
     _Atomic bool closing;
     _Atomic uint64_t active;
+    _Atomic unsigned posted; /* events on their way to the loop; at most NKVI_POSTED_MAX */
     nkvi_counters counters;
 };
 
@@ -68,12 +72,21 @@ nkv_status nkvi_client_enter_blocking(nkv_client *client, nkv_error *error);
 
 /* The deadline of a call, from now. */
 int64_t nkvi_call_deadline(const nkv_client *client, const nkv_call *call);
+
+/* What is left until a deadline, for calls that are made of several: at least 1 ms. */
+int64_t nkvi_call_left_ms(int64_t until_ns);
+
+/* A copy of a call's choices, which may be of an older, shorter struct, or NULL. */
+void nkvi_call_copy(nkv_call *copy, const nkv_call *call);
+
 nkv_level nkvi_call_level(const nkv_client *client, const nkv_call *call);
 
 /* Stores the outcome into the caller's struct (NULL is allowed) and returns status. */
 nkv_status nkvi_call_done(nkv_call *call, nkv_status status, nkv_from from, const nkv_error *error);
 
-/* Delivers an event.  On the loop's thread it is delivered at once, from another it is posted. */
+/* Delivers an event.  On the loop's thread it is delivered at once; from another a copy is posted
+ * (but for `node`, which must live as long as the client), or lost if there is no memory, or if
+ * NKVI_POSTED_MAX of them wait already. */
 void nkvi_event_emit(nkv_client *client, const nkv_event *event);
 
 /* Handlers of the connector.  [loop] */
@@ -83,7 +96,9 @@ void nkvi_client_on_push(void *ud, nkvi_peer *peer, const nkv_reply *push);
 void nkvi_client_on_change(void *ud, nkvi_peer *peer, const nkvi_lane_info *info,
                            nkv_flush_cause cause);
 
-void nkvi_client_on_state(void *ud, nkvi_peer *peer);
+void nkvi_client_on_state(void *ud, nkvi_peer *peer); /* [any] */
+void nkvi_client_on_told(void *ud, nkvi_peer *peer, const nkv_str *key,
+                         const char *why); /* [any] */
 
 /* A key was filled at this moment: remembered to tell a spurious invalidation.  [loop] */
 void nkvi_client_note_fill(nkvi_peer *peer, uint64_t key_hash, int64_t now_ns);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "client/client_int.h"
+#include "client/own_call.h"
 #include "client/reply.h"
 
 typedef struct written_key {
@@ -136,6 +137,10 @@ void nkvi_data_call_send(nkv_client *client, nkvi_peer *peer, const nkvi_data_ca
                          nkvi_waiter *waiter)
 {
     nkv_error error = {.status = NKV_OK};
+    if (peer->foreign != NULL) {
+        nkvi_own_call_send(client, peer, call, waiter);
+        return;
+    }
     pending_call *pending = call->bytes->failed ? NULL : pending_make(client, call);
     if (pending == NULL) {
         nkvi_buf_clear(call->bytes);

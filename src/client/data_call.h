@@ -10,7 +10,9 @@
 #include "client/flight.h"
 
 typedef struct nkvi_data_call {
-    nkvi_buf *bytes;     /* complete commands; taken */
+    nkvi_buf *bytes;     /* complete commands; taken; nothing for a foreign peer, which gets: */
+    const nkv_str *argv; /* one command, borrowed for the call */
+    size_t argc;
     unsigned replies;    /* the last is the answer; if it is an error, the first error is */
     const nkv_str *keys; /* written */
     size_t keys_len;

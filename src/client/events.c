@@ -18,13 +18,15 @@
 typedef struct posted_event {
     nkvi_task task;
     nkv_client *client;
-    nkv_event event;
+    nkv_event event; /* key and text lie behind */
+    char bytes[];
 } posted_event;
 
 static void posted_run(nkvi_task *task)
 {
     posted_event *posted = NKVI_CONTAINER(task, posted_event, task);
     posted->client->options.on_event(&posted->event, posted->client->options.on_event_ud);
+    atomic_fetch_sub(&posted->client->posted, 1);
     nkvi_client_leave(posted->client);
     nkvi_free(posted);
 }
@@ -41,15 +43,22 @@ void nkvi_event_emit(nkv_client *client, const nkv_event *event)
         client->options.on_event(&full, client->options.on_event_ud);
         return;
     }
-    /* Only events without strings of the moment are told from other threads. */
     if (!nkvi_client_enter(client)) {
         return;
     }
-    posted_event *posted = nkvi_alloc(sizeof *posted);
+    size_t text_size = strlen(full.text) + 1;
+    bool room = atomic_fetch_add(&client->posted, 1) < NKVI_POSTED_MAX;
+    posted_event *posted = room ? nkvi_alloc(sizeof *posted + full.key.len + text_size) : NULL;
     if (posted == NULL) {
+        atomic_fetch_sub(&client->posted, 1);
         nkvi_client_leave(client); /* the event is lost, and nothing else */
         return;
     }
+    if (full.key.len > 0) {
+        memcpy(posted->bytes, full.key.data, full.key.len);
+    }
+    full.key.data = posted->bytes;
+    full.text = memcpy(posted->bytes + full.key.len, full.text, text_size);
     posted->task.run = posted_run;
     posted->client = client;
     posted->event = full;
@@ -104,7 +113,7 @@ static void watch_pressure(nkv_client *client, nkvi_peer *peer, uint64_t key_has
     if (++state->pressure_spurious == PRESSURE_AT_ALL &&
         state->pressure_spurious * 2 > state->pressure_fills) {
         nkv_event event = {.type = NKV_EVENT_PRESSURE,
-                           .node = nkvi_lane_address(peer->tracked),
+                           .node = nkvi_peer_address(peer),
                            .text = "most keys are invalidated right after they are read: "
                                    "tracking-table-max-keys of the server may be too small"};
         nkvi_event_emit(client, &event);
@@ -129,8 +138,7 @@ static void invalidate_key(nkv_client *client, nkvi_peer *peer, nkv_str key)
     bool between = nkvi_flight_pushed(peer, &key);
     nkvi_count_add(&client->counters, NKVI_C_INVALIDATIONS, 1);
     watch_pressure(client, peer, query.key_hash, between, nkvi_loop_now_ns(client->loop));
-    nkv_event event = {
-        .type = NKV_EVENT_INVALIDATE, .key = key, .node = nkvi_lane_address(peer->tracked)};
+    nkv_event event = {.type = NKV_EVENT_INVALIDATE, .key = key, .node = nkvi_peer_address(peer)};
     nkvi_event_emit(client, &event);
 }
 
@@ -144,7 +152,7 @@ static void flush_all(nkv_client *client, nkvi_peer *peer, const char *text)
     nkvi_count_add(&client->counters, NKVI_C_FLUSHES, 1);
     nkv_event event = {.type = NKV_EVENT_FLUSH,
                        .cause = NKV_FLUSH_SERVER,
-                       .node = nkvi_lane_address(peer->tracked),
+                       .node = nkvi_peer_address(peer),
                        .text = text};
     nkvi_event_emit(client, &event);
 }
@@ -173,6 +181,31 @@ void nkvi_client_on_push(void *ud, nkvi_peer *peer, const nkv_reply *push)
     }
 }
 
+/* A connector of the user's own tells from threads of its own, while answers to what was asked
+  * before are on others: the fence keeps those out, whoever fills the cache.  It moves first, so
+  * that a fill is either refused, or dropped by what follows. */
+void nkvi_client_on_told(void *ud, nkvi_peer *peer, const nkv_str *key, const char *why)
+{
+    nkv_client *client = ud;
+    nkv_event event = {.type = NKV_EVENT_INVALIDATE, .node = nkvi_peer_address(peer)};
+    if (key == NULL) {
+        nkvi_fence_touch_all(client->fence);
+        nkvi_cache_flush(client->cache, client->space);
+        nkvi_count_add(&client->counters, NKVI_C_FLUSHES, 1);
+        event.type = NKV_EVENT_FLUSH;
+        event.cause = NKV_FLUSH_SERVER;
+        event.text = why;
+    } else {
+        nkvi_query query = {.key = *key, .space = client->space};
+        nkvi_query_hash(client->cache, &query);
+        nkvi_fence_touch(client->fence, query.key_hash);
+        (void)nkvi_cache_invalidate(client->cache, client->space, *key);
+        nkvi_count_add(&client->counters, NKVI_C_INVALIDATIONS, 1);
+        event.key = *key;
+    }
+    nkvi_event_emit(client, &event);
+}
+
 /* ---- states ---------------------------------------------------------------------------------- */
 
 static void tell_armed(nkv_client *client, nkvi_peer *peer, const nkvi_lane_info *info)
@@ -184,7 +217,7 @@ static void tell_armed(nkv_client *client, nkvi_peer *peer, const nkvi_lane_info
     }
     state->armed = armed;
     nkv_event event = {.type = armed ? NKV_EVENT_ARMED : NKV_EVENT_DISARMED,
-                       .node = nkvi_lane_address(peer->tracked),
+                       .node = nkvi_peer_address(peer),
                        .text = armed ? "" : info->last_error.text};
     nkvi_event_emit(client, &event);
 }
@@ -199,7 +232,7 @@ static void tell_health(nkv_client *client, nkvi_peer *peer, const nkvi_lane_inf
     state->healthy = healthy;
     nkv_event event = {.type = NKV_EVENT_HEALTH,
                        .healthy = healthy,
-                       .node = nkvi_lane_address(peer->tracked),
+                       .node = nkvi_peer_address(peer),
                        .text = healthy ? "" : info->last_error.text};
     nkvi_event_emit(client, &event);
 }
@@ -217,7 +250,7 @@ void nkvi_client_on_change(void *ud, nkvi_peer *peer, const nkvi_lane_info *info
         nkvi_count_add(&client->counters, NKVI_C_FLUSHES, 1);
         nkv_event event = {.type = NKV_EVENT_FLUSH,
                            .cause = cause,
-                           .node = nkvi_lane_address(peer->tracked),
+                           .node = nkvi_peer_address(peer),
                            .text = info->last_error.text};
         nkvi_event_emit(client, &event);
     }

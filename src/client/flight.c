@@ -12,36 +12,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "client/flight_impl.h"
 #include "client/read.h"
 #include "client/reply.h"
-#include "client/ttl.h"
 #include "core/value.h"
-
-typedef struct nkvi_flight {
-    nkvi_node bucket; /* guarded by flights->mu, as are waiters */
-    nkvi_list waiters;
-    nkvi_query query; /* strings lie behind the batch */
-    nkvi_token token;
-    nkvi_draft answer;
-    nkv_value *validate; /* a reference, or NULL */
-    _Atomic bool dirty;  /* a push named the key between answer and PTTL */
-    bool done;
-    bool presence;  /* EXISTS, asked as PTTL */
-    unsigned parts; /* replies that belong to it: the answer, PTTL, HPTTL */
-    nkvi_ttl ttl;   /* what PTTL and HPTTL said */
-} nkvi_flight;
-
-typedef struct batch {
-    nkvi_request request;
-    nkv_client *client;
-    nkvi_peer *peer;
-    nkvi_ask_mode mode;
-    int64_t sent_ns; /* before the first byte went out: expiries count from here */
-    size_t n;
-    size_t at;             /* whose replies are coming in */
-    unsigned part;         /* which of its replies is next */
-    nkvi_flight flights[]; /* n, then the bytes of their keys and commands */
-} batch;
 
 void nkvi_flights_init(nkvi_flights *flights)
 {
@@ -69,6 +43,14 @@ static bool same_str(nkv_str a, nkv_str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* A lane that is lost ends its flights; a connector's go on, but may have missed a change. */
+static bool generation_stands(const nkvi_flight *flight)
+{
+    return flight->owner == NULL ||
+           atomic_load_explicit(&flight->owner->generation, memory_order_acquire) ==
+               flight->generation;
+}
+
 /* The flight that answers the query and may be joined, or NULL.  @locks flights->mu held */
 static nkvi_flight *find_flight(nkvi_flights *flights, const nkvi_query *query)
 {
@@ -77,7 +59,7 @@ static nkvi_flight *find_flight(nkvi_flights *flights, const nkvi_query *query)
         nkvi_flight *flight = NKVI_CONTAINER(node, nkvi_flight, bucket);
         if (flight->query.hash == query->hash && same_str(flight->query.key, query->key) &&
             same_str(flight->query.command, query->command)) {
-            bool usable = nkvi_fence_intact(&flight->token) &&
+            bool usable = nkvi_fence_intact(&flight->token) && generation_stands(flight) &&
                           !atomic_load_explicit(&flight->dirty, memory_order_acquire);
             if (!usable) {
                 nkvi_list_remove(&flight->bucket); /* a fresh one takes its place in the table */
@@ -88,14 +70,12 @@ static nkvi_flight *find_flight(nkvi_flights *flights, const nkvi_query *query)
     return NULL;
 }
 
-bool nkvi_waiter_leave(nkvi_flights *flights, nkvi_waiter *waiter)
+bool nkvi_waiter_leave(nkvi_waiter *waiter)
 {
-    pthread_mutex_lock(&flights->mu);
     bool linked = nkvi_list_linked(&waiter->node);
     if (linked) {
         nkvi_list_remove(&waiter->node);
     }
-    pthread_mutex_unlock(&flights->mu);
     return linked;
 }
 
@@ -124,10 +104,8 @@ void nkvi_waiters_wake(nkvi_flights *flights, nkvi_list *waiters, nkv_status sta
     }
 }
 
-/* Ends a flight: out of the table, everybody woken. `value` is borrowed. [loop], or the submitter
- * if the batch was never sent. */
-static void flight_end(batch *b, nkvi_flight *flight, nkv_status status, nkv_value *value,
-                       const nkv_error *error)
+void nkvi_flight_end(nkvi_batch *b, nkvi_flight *flight, nkv_status status, nkv_value *value,
+                     const nkv_error *error)
 {
     nkvi_flights *flights = &b->client->flights;
     assert(!flight->done);
@@ -146,7 +124,7 @@ static void flight_end(batch *b, nkvi_flight *flight, nkv_status status, nkv_val
 /* Judges a validation before the answer is stored: whether the cached one is still there, the
  * same, or dirty. A cached answer that was dropped meanwhile is no fault of the cache: the push was
  * on its way. */
-static void judge(batch *b, nkvi_flight *flight, bool match, int64_t now_ns)
+static void judge(nkvi_batch *b, nkvi_flight *flight, bool match, int64_t now_ns)
 {
     nkv_cache *cache = b->client->cache;
     nkvi_found found;
@@ -159,18 +137,43 @@ static void judge(batch *b, nkvi_flight *flight, bool match, int64_t now_ns)
     nkv_cache_feedback(cache, flight->query.space, flight->query.key, match);
 }
 
-/* The waiters are about to see an answer that is not put. It is newer than what another owner may
- * have in the cache, and nobody shall get that after it. (One that the same owner has outdated
- * was dropped by a push before.) */
-static void outdate(const batch *b, const nkvi_flight *flight)
+/* The waiters are about to see an answer that is not put. It is newer than what another owner
+  * may have in the cache, and nobody shall get that after it. (One that the same lane has
+  * outdated was dropped by a push before. A connector's answers come in any order. If one was
+  * overtaken by what was told, or not told, all others are newer; else older ones, which are
+  * still on their way, are kept out.) */
+static void outdate(const nkvi_batch *b, const nkvi_flight *flight)
 {
-    if (nkvi_cache_owner_count(b->client->cache) > 1) {
+    bool disorder =
+        b->peer->foreign != NULL && nkvi_fence_intact(&flight->token) && generation_stands(flight);
+    if (disorder) {
+        nkvi_fence_touch(b->client->fence, flight->query.key_hash);
+    }
+    if (disorder || nkvi_cache_owner_count(b->client->cache) > 1) {
         nkvi_cache_forget(b->client->cache, &flight->query);
     }
 }
 
+/* Whether the cache holds another answer of this connector. Which of the two is newer nobody can
+ * tell before the change is told, so neither is kept. */
+static bool contradicted(const nkvi_batch *b, const nkvi_flight *flight, int64_t now_ns)
+{
+    if (b->peer->foreign == NULL) {
+        return false;
+    }
+    nkvi_found found;
+    nkvi_cache_find(b->client->cache, &flight->query, 1, now_ns, &found);
+    bool differs = false;
+    if (found.value != NULL) {
+        nkv_reply cached = nkv_value_reply(found.value);
+        differs = !nkvi_reply_same(&cached, &flight->answer.root);
+    }
+    nkv_value_release(found.value);
+    return differs;
+}
+
 /* That the key has another type now is an answer, too. */
-static void wrong_type(batch *b, nkvi_flight *flight)
+static void wrong_type(nkvi_batch *b, nkvi_flight *flight)
 {
     if (flight->validate != NULL) {
         judge(b, flight, false, nkvi_loop_now_ns(b->client->loop));
@@ -179,10 +182,13 @@ static void wrong_type(batch *b, nkvi_flight *flight)
 }
 
 /* Makes the value, and stores it if it may be. */
-static nkv_value *flight_value(batch *b, nkvi_flight *flight, int64_t now_ns)
+static nkv_value *flight_value(nkvi_batch *b, nkvi_flight *flight, int64_t now_ns)
 {
     nkv_client *client = b->client;
     if (!b->mode.tracked) {
+        if (client->caching && contradicted(b, flight, now_ns)) {
+            outdate(b, flight);
+        }
         return nkvi_draft_seal(&flight->answer);
     }
     if (flight->validate != NULL) {
@@ -194,7 +200,8 @@ static nkv_value *flight_value(batch *b, nkvi_flight *flight, int64_t now_ns)
     bool keep = nkvi_ttl_deadline(&client->options, &b->mode, b->sent_ns, &flight->answer.root,
                                   &flight->ttl, &stamp.deadline_ns);
     bool overtaken = atomic_load_explicit(&flight->dirty, memory_order_relaxed) ||
-                     !nkvi_fence_intact(&flight->token);
+                     !nkvi_fence_intact(&flight->token) || !generation_stands(flight) ||
+                     contradicted(b, flight, now_ns);
     if (!keep || overtaken) {
         nkvi_count_add(&client->counters, NKVI_C_RACED, overtaken);
         outdate(b, flight);
@@ -217,13 +224,13 @@ static bool presence_refused(const nkv_reply *reply)
     return nkvi_reply_has_code(reply, "NOPERM") || nkvi_reply_has_code(reply, "ERR");
 }
 
-static void settle(batch *b, nkvi_flight *flight)
+void nkvi_flight_settle(nkvi_batch *b, nkvi_flight *flight)
 {
     nkv_error error = {.status = NKV_OK};
     if (flight->presence && presence_refused(&flight->answer.root)) {
         ((nkvi_peer_state *)b->peer->user)->no_presence = true;
         (void)nkvi_fail(&error, NKV_ECONN, "PTTL is refused");
-        flight_end(b, flight, NKV_ECONN, NULL, &error); /* the data lane is asked for EXISTS */
+        nkvi_flight_end(b, flight, NKV_ECONN, NULL, &error); /* the data lane is asked for EXISTS */
         return;
     }
     if (flight->answer.root.type == NKV_TYPE_ERROR) {
@@ -232,17 +239,17 @@ static void settle(batch *b, nkvi_flight *flight)
             wrong_type(b, flight);
         }
         nkv_value *reply = nkvi_draft_seal(&flight->answer);
-        flight_end(b, flight, NKV_EREPLY, reply, &error);
+        nkvi_flight_end(b, flight, NKV_EREPLY, reply, &error);
         nkv_value_release(reply);
         return;
     }
     nkv_value *value = flight_value(b, flight, nkvi_loop_now_ns(b->client->loop));
     if (value == NULL) {
         (void)nkvi_fail(&error, NKV_ENOMEM, "no memory for an answer");
-        flight_end(b, flight, NKV_ENOMEM, NULL, &error);
+        nkvi_flight_end(b, flight, NKV_ENOMEM, NULL, &error);
         return;
     }
-    flight_end(b, flight, NKV_OK, value, NULL);
+    nkvi_flight_end(b, flight, NKV_OK, value, NULL);
     nkv_value_release(value);
 }
 
@@ -256,7 +263,7 @@ static void take_presence(nkvi_flight *flight, nkvi_draft *reply)
 }
 
 /* One of the replies of the flight whose turn it is.  [loop] */
-static void take_part(batch *b, nkvi_flight *flight, nkvi_draft *reply)
+static void take_part(nkvi_batch *b, nkvi_flight *flight, nkvi_draft *reply)
 {
     nkvi_peer_state *state = b->peer->user;
     switch (b->part) {
@@ -282,7 +289,7 @@ static void take_part(batch *b, nkvi_flight *flight, nkvi_draft *reply)
 /* [loop] */
 static void batch_on_reply(nkvi_request *request, unsigned index, nkvi_draft *reply)
 {
-    batch *b = NKVI_CONTAINER(request, batch, request);
+    nkvi_batch *b = NKVI_CONTAINER(request, nkvi_batch, request);
     nkvi_peer_state *state = b->peer->user;
     nkvi_flight *flight = &b->flights[b->at];
     (void)index; /* in order: at and part follow it */
@@ -296,18 +303,19 @@ static void batch_on_reply(nkvi_request *request, unsigned index, nkvi_draft *re
     }
     b->part = 0;
     b->at++;
-    settle(b, flight);
+    nkvi_flight_settle(b, flight);
 }
 
-static void batch_free(batch *b)
+void nkvi_batch_free(nkvi_batch *b)
 {
+    nkvi_free(b->inquiries);
     nkvi_free(b);
 }
 
 /* [loop] */
 static void batch_on_done(nkvi_request *request, nkv_status status, const nkv_error *error)
 {
-    batch *b = NKVI_CONTAINER(request, batch, request);
+    nkvi_batch *b = NKVI_CONTAINER(request, nkvi_batch, request);
     nkvi_peer_state *state = b->peer->user;
     const size_t broken = status == NKV_EPROTO || status == NKV_ENOMEM ? b->at : b->n;
     nkv_error lost = {.status = NKV_OK};
@@ -322,11 +330,11 @@ static void batch_on_done(nkvi_request *request, nkv_status status, const nkv_er
         if (!b->flights[i].done) {
             assert(status < 0);
             bool bystander = i > broken; /* the stream broke in the answer to one before it */
-            flight_end(b, &b->flights[i], bystander ? NKV_ECONN : status, NULL,
-                       bystander ? &lost : error);
+            nkvi_flight_end(b, &b->flights[i], bystander ? NKV_ECONN : status, NULL,
+                            bystander ? &lost : error);
         }
     }
-    batch_free(b);
+    nkvi_batch_free(b);
 }
 
 bool nkvi_flight_pushed(nkvi_peer *peer, const nkv_str *key)
@@ -341,14 +349,14 @@ bool nkvi_flight_pushed(nkvi_peer *peer, const nkv_str *key)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-static batch *batch_make(nkv_client *client, nkvi_peer *peer, nkvi_ask **asks, size_t n,
-                         const nkvi_ask_mode *mode)
+static nkvi_batch *batch_make(nkv_client *client, nkvi_peer *peer, nkvi_ask **asks, size_t n,
+                              const nkvi_ask_mode *mode)
 {
-    size_t bytes = sizeof(batch) + n * sizeof(nkvi_flight);
+    size_t bytes = sizeof(nkvi_batch) + n * sizeof(nkvi_flight);
     for (size_t i = 0; i < n; i++) {
         bytes += asks[i]->query->key.len + asks[i]->query->command.len;
     }
-    batch *b = nkvi_alloc(bytes);
+    nkvi_batch *b = nkvi_alloc(bytes);
     if (b == NULL) {
         return NULL;
     }
@@ -358,6 +366,11 @@ static batch *batch_make(nkv_client *client, nkvi_peer *peer, nkvi_ask **asks, s
     b->mode = *mode;
     /* Whoever joins may be more patient than who asked first, and waiters leave by themselves. */
     b->request.deadline_ns = mode->tracked ? NKVI_NEVER : mode->deadline_ns;
+    b->until_ns = peer->foreign != NULL ? nkvi_batch_patience(b) : NKVI_NEVER;
+    b->request.generation =
+        peer->foreign != NULL && mode->tracked
+            ? atomic_load_explicit(&peer->owner->generation, memory_order_acquire)
+            : 0; /* a lane sets it when it sends */
     b->request.on_reply = batch_on_reply;
     b->request.on_done = batch_on_done;
     return b;
@@ -375,7 +388,7 @@ static nkv_str copy_to(char **at, nkv_str str)
 
 /* Adds a flight for the ask.  The token is taken here, before anything is sent.
  * @locks flights->mu held */
-static void batch_add(batch *b, const nkvi_ask *ask, char **strings, bool in_table)
+static void batch_add(nkvi_batch *b, const nkvi_ask *ask, char **strings, bool in_table)
 {
     nkvi_flight *flight = &b->flights[b->n++];
     memset(flight, 0, sizeof *flight);
@@ -387,6 +400,9 @@ static void batch_add(batch *b, const nkvi_ask *ask, char **strings, bool in_tab
     flight->query.key = copy_to(strings, ask->query->key);
     flight->query.command = copy_to(strings, ask->query->command);
     flight->token = nkvi_fence_token(b->client->fence, ask->query->key_hash);
+    flight->until_ns = b->until_ns;
+    flight->owner = b->peer->foreign != NULL && b->mode.tracked ? b->peer->owner : NULL;
+    flight->generation = b->request.generation;
     if (ask->validate != NULL) {
         flight->validate = nkv_value_retain(ask->validate);
     }
@@ -397,7 +413,7 @@ static void batch_add(batch *b, const nkvi_ask *ask, char **strings, bool in_tab
 }
 
 /* Writes the commands of one flight, and says how many replies they will have. */
-static unsigned write_parts(const batch *b, const nkvi_ask *ask, nkvi_flight *flight,
+static unsigned write_parts(const nkvi_batch *b, const nkvi_ask *ask, nkvi_flight *flight,
                             nkvi_buf *bytes)
 {
     static const nkv_str pttl = {"PTTL", 4}, hpttl = {"HPTTL", 5}, fields = {"FIELDS", 6};
@@ -433,7 +449,7 @@ static unsigned write_parts(const batch *b, const nkvi_ask *ask, nkvi_flight *fl
 }
 
 /* Joins what can be joined and makes flights for the rest, with their commands in `bytes`. */
-static void batch_fill(batch *b, nkvi_ask **asks, size_t n, nkvi_buf *bytes)
+static void batch_fill(nkvi_batch *b, nkvi_ask **asks, size_t n, nkvi_buf *bytes)
 {
     nkvi_flights *flights = &b->client->flights;
     char *strings = (char *)&b->flights[n];
@@ -442,14 +458,14 @@ static void batch_fill(batch *b, nkvi_ask **asks, size_t n, nkvi_buf *bytes)
         nkvi_ask *ask = asks[i];
         bool shared = b->mode.tracked && ask->validate == NULL;
         nkvi_flight *flight = shared ? find_flight(flights, ask->query) : NULL;
-        if (flight != NULL && b->mode.join) {
+        if (flight != NULL && b->mode.join && flight->until_ns >= b->mode.deadline_ns) {
             nkvi_list_push(&flight->waiters, &ask->waiter->node);
             ask->joined = true;
             continue;
         }
         batch_add(b, ask, &strings, shared && flight == NULL);
         flight = &b->flights[b->n - 1];
-        flight->parts = write_parts(b, ask, flight, bytes);
+        flight->parts = b->peer->foreign == NULL ? write_parts(b, ask, flight, bytes) : 1;
         b->request.replies += flight->parts;
     }
     pthread_mutex_unlock(&flights->mu);
@@ -468,7 +484,7 @@ void nkvi_ask_all(nkv_client *client, nkvi_peer *peer, nkvi_ask **asks, size_t n
     nkv_error error = {.status = NKV_OK};
     nkvi_buf bytes;
     nkvi_buf_init(&bytes);
-    batch *b = batch_make(client, peer, asks, n, mode);
+    nkvi_batch *b = batch_make(client, peer, asks, n, mode);
     if (b == NULL) {
         (void)nkvi_fail(&error, NKV_ENOMEM, "no memory to ask");
         wake_all(asks, n, NKV_ENOMEM, &error);
@@ -477,7 +493,11 @@ void nkvi_ask_all(nkv_client *client, nkvi_peer *peer, nkvi_ask **asks, size_t n
     batch_fill(b, asks, n, &bytes);
     if (b->n == 0) {
         nkvi_buf_clear(&bytes);
-        batch_free(b);
+        nkvi_batch_free(b);
+        return;
+    }
+    if (peer->foreign != NULL) {
+        nkvi_batch_inquire(b);
         return;
     }
     b->sent_ns = nkvi_now_ns();
@@ -493,7 +513,7 @@ void nkvi_ask_all(nkv_client *client, nkvi_peer *peer, nkvi_ask **asks, size_t n
         return; /* the batch is the lane's now, and may be gone */
     }
     for (size_t i = 0; i < b->n; i++) {
-        flight_end(b, &b->flights[i], status, NULL, &error);
+        nkvi_flight_end(b, &b->flights[i], status, NULL, &error);
     }
-    batch_free(b);
+    nkvi_batch_free(b);
 }

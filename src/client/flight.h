@@ -80,8 +80,9 @@ struct nkv_client;
 void nkvi_ask_all(struct nkv_client *client, nkvi_peer *peer, nkvi_ask **asks, size_t n,
                   const nkvi_ask_mode *mode);
 
-/* Takes a waiter off its list.  true: it will not be woken; false: it was, or is being.  [any] */
-bool nkvi_waiter_leave(nkvi_flights *flights, nkvi_waiter *waiter);
+/* Takes a waiter off its list.  true: it will not be woken; false: it was, or is being.
+ * @locks flights->mu held */
+bool nkvi_waiter_leave(nkvi_waiter *waiter);
 
 /* Wakes all waiters of a list (which is emptied): each gets a reference of its own to `value` and
  * borrows `error`. The caller does not hold flights->mu. */

@@ -38,12 +38,16 @@ static void slot_wake(nkvi_waiter *waiter, nkv_status status, nkv_value *value,
 {
     nkvi_slot *slot = NKVI_CONTAINER(waiter, nkvi_slot, waiter);
     nkvi_gather *gather = slot->gather;
+    void (*closed)(nkvi_gather *) = gather->closed;
     slot->status = status;
     slot->value = value;
     if (status < 0) {
         note_failure(gather, status, error);
     }
-    nkvi_event_done(&gather->open, 1); /* the last touch: slot and gather may be gone now */
+    /* Where somebody waits this is the last touch: slot and gather may be gone behind it. */
+    if (nkvi_event_done(&gather->open, 1) && closed != NULL) {
+        closed(gather);
+    }
 }
 
 void nkvi_slot_open(nkvi_slot *slot, nkvi_gather *gather)
@@ -60,21 +64,43 @@ void nkvi_slot_open(nkvi_slot *slot, nkvi_gather *gather)
 
 void nkvi_gather_wait(nkvi_gather *gather, nkvi_flights *flights, int64_t deadline_ns)
 {
-    nkvi_slot *slots = gather->slots;
-    gather->slots = NULL;
-    if (nkvi_event_wait(&gather->open, deadline_ns)) {
-        return;
+    if (!nkvi_event_wait(&gather->open, deadline_ns)) {
+        pthread_mutex_lock(&flights->mu);
+        uint32_t left = nkvi_gather_abandon(gather, NKV_ETIMEDOUT);
+        pthread_mutex_unlock(&flights->mu);
+        if (left > 0) {
+            (void)nkvi_event_done(&gather->open, left);
+        }
+        /* Whoever did not leave is being woken at this moment. */
+        (void)nkvi_event_wait(&gather->open, NKVI_NEVER);
     }
+    gather->slots = NULL;
+}
+
+void nkvi_gather_hold(nkvi_gather *gather)
+{
+    gather->slots = NULL;
+    nkvi_event_add(&gather->open, 1);
+}
+
+uint32_t nkvi_gather_abandon(nkvi_gather *gather, nkv_status status)
+{
+    static const nkv_error late = {.status = NKV_ETIMEDOUT,
+                                   .text = "no answer before the deadline of the call"};
     uint32_t left = 0;
-    for (nkvi_slot *slot = slots; slot != NULL; slot = slot->next) {
-        left += nkvi_waiter_leave(flights, &slot->waiter); /* its status is NKV_ETIMEDOUT */
+    for (nkvi_slot *slot = gather->slots; slot != NULL; slot = slot->next) {
+        if (nkvi_waiter_leave(&slot->waiter)) {
+            slot->status = status;
+            left++;
+        }
     }
     if (left > 0) {
-        note_failure(gather, NKV_ETIMEDOUT,
-                     &(nkv_error){.status = NKV_ETIMEDOUT,
-                                  .text = "no answer before the deadline of the call"});
-        nkvi_event_done(&gather->open, left);
+        note_failure(gather, status, status == NKV_ETIMEDOUT ? &late : NULL);
     }
-    /* Whoever did not leave is being woken at this moment. */
-    (void)nkvi_event_wait(&gather->open, NKVI_NEVER);
+    return left;
+}
+
+bool nkvi_gather_close(nkvi_gather *gather, uint32_t n)
+{
+    return nkvi_event_done(&gather->open, n);
 }

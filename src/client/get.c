@@ -9,20 +9,11 @@
 #include "client/read.h"
 #include "core/value.h"
 
-#define PASS       64u  /* lookups in one pass of the cache */
-#define PREFIX_ASK 256u /* keys asked for in one round trip of a prefix */
-#define TAIL_ASK   8u   /* the same behind a prefix that the cache knew */
-#define FEW        8u
+#define TAIL_ASK 8u /* the same behind a prefix that the cache knew */
+#define FEW      8u
 
-/* Whether a call may take hits straight from the cache. */
-static bool hits_allowed(const nkv_client *client, const nkv_call *call)
-{
-    return client->caching && nkvi_call_level(client, call) == NKV_EVENTUAL &&
-           (call == NULL || !call->no_cache) && nkvi_cache_healthy(client->cache);
-}
-
-static bool key_fits(const nkv_client *client, const nkvi_verb *verb, const nkv_call *call,
-                     nkv_str key)
+bool nkvi_key_fits(const nkv_client *client, const nkvi_verb *verb, const nkv_call *call,
+                   nkv_str key)
 {
     nkv_str argv[2] = {verb->name, key};
     return client->plain || nkvi_read_filter(client, call, key, 2, argv) == NKV_BYPASS_COUNT;
@@ -66,7 +57,7 @@ nkv_status nkv_get(nkv_client *client, nkv_str key, nkv_call *call, nkv_value **
     if (client->caching) {
         nkvi_query_hash(client->cache, &query);
     }
-    if (hits_allowed(client, call) && key_fits(client, &nkvi_verb_get, call, key) &&
+    if (nkvi_read_hits_allowed(client, call) && nkvi_key_fits(client, &nkvi_verb_get, call, key) &&
         nkvi_read_hit(client, &query, out)) {
         return nkvi_call_done(call, nil_is_not_found(out), NKV_FROM_CACHE, NULL);
     }
@@ -90,16 +81,16 @@ typedef struct key_call {
 static size_t take_hits(const key_call *all)
 {
     size_t left = all->n;
-    bool allowed = hits_allowed(all->client, all->call);
+    bool allowed = nkvi_read_hits_allowed(all->client, all->call);
     for (size_t i = 0; i < all->n; i++) {
         all->results[i] = (nkv_result){NKV_MISS, NKV_FROM_SERVER, NULL};
     }
-    for (size_t begin = 0; allowed && begin < all->n; begin += PASS) {
-        nkvi_query queries[PASS];
-        nkv_value *values[PASS];
-        size_t where[PASS], m = 0;
-        for (size_t i = begin; i < all->n && i < begin + PASS; i++) {
-            if (key_fits(all->client, all->verb, all->call, all->keys[i])) {
+    for (size_t begin = 0; allowed && begin < all->n; begin += NKVI_READ_PASS) {
+        nkvi_query queries[NKVI_READ_PASS];
+        nkv_value *values[NKVI_READ_PASS];
+        size_t where[NKVI_READ_PASS], m = 0;
+        for (size_t i = begin; i < all->n && i < begin + NKVI_READ_PASS; i++) {
+            if (nkvi_key_fits(all->client, all->verb, all->call, all->keys[i])) {
                 where[m] = i;
                 queries[m++] = nkvi_verb_query(all->client, all->verb, all->keys[i]);
             }
@@ -214,8 +205,7 @@ nkv_status nkv_mget(nkv_client *client, const nkv_str *keys, size_t n, nkv_call 
     return status;
 }
 
-/* 1, 0, or -1 for an answer that EXISTS cannot give. */
-static int exists_of(const nkv_value *value)
+int nkvi_exists_of(const nkv_value *value)
 {
     int64_t number;
     return nkvi_value_integer(value, &number) && number >= 0 ? number > 0 : -1;
@@ -224,7 +214,7 @@ static int exists_of(const nkv_value *value)
 static void exists_to_status(nkv_result *result)
 {
     if (result->status == NKV_OK) {
-        int exists = result->value != NULL ? exists_of(result->value) : -1;
+        int exists = result->value != NULL ? nkvi_exists_of(result->value) : -1;
         result->status = exists > 0 ? NKV_OK : exists == 0 ? NKV_NOT_FOUND : NKV_EPROTO;
         nkv_value_release(result->value);
         result->value = NULL;
@@ -252,7 +242,7 @@ typedef struct prefix_walk {
 
 static bool go_on(const nkv_value *value)
 {
-    return exists_of(value) > 0;
+    return nkvi_exists_of(value) > 0;
 }
 
 /* Walks as far as the cache answers. Keys it was the first not to answer are left to the server. */
@@ -260,11 +250,11 @@ static void prefix_local(nkv_client *client, const nkv_str *keys, size_t n, cons
                          prefix_walk *walk)
 {
     while (!walk->ended && walk->prefix < n) {
-        nkvi_query queries[PASS];
-        nkv_value *values[PASS];
+        nkvi_query queries[NKVI_READ_PASS];
+        nkv_value *values[NKVI_READ_PASS];
         size_t m = 0;
-        while (m < PASS && walk->prefix + m < n &&
-               key_fits(client, &nkvi_verb_exists, call, keys[walk->prefix + m])) {
+        while (m < NKVI_READ_PASS && walk->prefix + m < n &&
+               nkvi_key_fits(client, &nkvi_verb_exists, call, keys[walk->prefix + m])) {
             queries[m] = nkvi_verb_query(client, &nkvi_verb_exists, keys[walk->prefix + m]);
             m++;
         }
@@ -275,7 +265,7 @@ static void prefix_local(nkv_client *client, const nkv_str *keys, size_t n, cons
             walk->prefix += !walk->ended;
             nkv_value_release(values[i]);
         }
-        if (looked < m || m < PASS) {
+        if (looked < m || m < NKVI_READ_PASS) {
             return;
         }
     }
@@ -320,17 +310,23 @@ nkv_status nkv_prefix(nkv_client *client, const nkv_str *keys, size_t n, nkv_cal
     prefix_walk walk = {0, 0, false};
     nkv_status status = NKV_OK;
     nkv_from from = NKV_FROM_CACHE;
-    if (hits_allowed(client, call)) {
+    if (nkvi_read_hits_allowed(client, call)) {
         prefix_local(client, keys, n, call, &walk);
     }
     /* What follows a known prefix is new to everybody more often than not, and then the first of
      * its keys settles it; with nothing known, one round trip for all is the better bet. */
-    size_t most = walk.prefix > 0 ? TAIL_ASK : PREFIX_ASK;
+    const size_t round = (size_t)client->options.chunk_size;
+    const int64_t until_ns = !walk.ended && walk.prefix < n ? nkvi_call_deadline(client, call) : 0;
+    size_t most = walk.prefix > 0 && round > TAIL_ASK ? TAIL_ASK : round;
     while (status == NKV_OK && !walk.ended && walk.prefix < n) {
+        nkv_call own;
+        nkvi_call_copy(&own, call);
+        own.timeout_ms = nkvi_call_left_ms(until_ns); /* one deadline for all rounds */
         size_t ask = n - walk.prefix < most ? n - walk.prefix : most;
-        status = prefix_ask(client, keys + walk.prefix, ask, call, &walk);
+        status = prefix_ask(client, keys + walk.prefix, ask, &own, &walk);
         from = NKV_FROM_SERVER;
-        most = PREFIX_ASK;
+        most = round;
+        (void)nkvi_call_done(call, status, from, &own.error);
     }
     *prefix = walk.prefix;
     if (from_cache != NULL) {

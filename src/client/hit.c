@@ -7,15 +7,16 @@
 
 #include "client/read.h"
 
-#define PASS 64u /* lookups in one pass; bounds what lies on the stack */
-
 const nkvi_verb nkvi_verb_get = {{"GET", 3}, {"", 0}};
 const nkvi_verb nkvi_verb_exists = {{"EXISTS", 6}, {"\1EXISTS", 7}};
+const nkvi_verb nkvi_verb_strlen = {{"STRLEN", 6}, {"\1STRLEN", 7}};
 
 nkvi_query nkvi_verb_query(const nkv_client *client, const nkvi_verb *verb, nkv_str key)
 {
     nkvi_query query = {.key = key, .command = verb->command, .space = client->space};
-    nkvi_query_hash(client->cache, &query);
+    if (client->caching) { /* else there is no cache to look into */
+        nkvi_query_hash(client->cache, &query);
+    }
     return query;
 }
 
@@ -36,8 +37,8 @@ static void look_closely(nkv_client *client, const nkvi_query *query, nkvi_found
 
 size_t nkvi_read_hits(nkv_client *client, const nkvi_query *queries, size_t n, nkv_value **values)
 {
-    assert(n <= PASS);
-    nkvi_found found[PASS];
+    assert(n <= NKVI_READ_PASS);
+    nkvi_found found[NKVI_READ_PASS];
     size_t hits = 0;
     bool trust = trusted(client);
     if (trust) {
@@ -81,11 +82,11 @@ bool nkvi_read_hit(nkv_client *client, const nkvi_query *query, nkv_value **valu
 size_t nkvi_read_hits_while(nkv_client *client, const nkvi_query *queries, size_t n,
                             nkv_value **values, bool (*go_on)(const nkv_value *value))
 {
-    assert(n <= PASS);
+    assert(n <= NKVI_READ_PASS);
     if (!trusted(client)) {
         return 0;
     }
-    nkvi_found found[PASS];
+    nkvi_found found[NKVI_READ_PASS];
     size_t hits = 0;
     size_t looked = nkvi_cache_find_while(
         client->cache, queries, n, nkvi_now_coarse_ns() + client->coarse_slack_ns, found, go_on);

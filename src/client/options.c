@@ -51,6 +51,12 @@ const nkvi_option nkvi_options_table[] = {
      "request that alone is larger NKV_EINVAL"},
     {"reply_bytes_max", NKVI_OPTION_INT64, AT(reply_bytes_max), 1024, BIG, 536870912, "bytes",
      "a larger bulk in a reply closes the connection"},
+    {"bulk_connections", NKVI_OPTION_INT64, AT(bulk_connections), 1, 150, 4, "connections",
+     "bulk lanes per node: large values and batches"},
+    {"bulk_window_bytes", NKVI_OPTION_INT64, AT(bulk_window_bytes), 65536, BIG, 4194304, "bytes",
+     "requests and expected replies in flight per bulk lane; two operations may be more"},
+    {"chunk_size", NKVI_OPTION_INT64, AT(chunk_size), 1, 65536, 256, "keys",
+     "keys that a lookup of many asks for in one round trip"},
     {"no_cache", NKVI_OPTION_INT, AT(no_cache), 0, 1, 0, "", "1: never cache, never track"},
     {"cache_scripts", NKVI_OPTION_INT, AT(cache_scripts), 0, 1, 0, "",
      "1: `EVAL_RO`, `EVALSHA_RO` and `FCALL_RO` with one key are cached; you vouch that they read "

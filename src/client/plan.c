@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "client/own_call.h"
 #include "client/read.h"
 
 static size_t canonical_size(size_t argc, const nkv_str *argv, size_t key_at)
@@ -52,6 +53,10 @@ static nkv_status plan_canonical(nkvi_plan *plan, size_t argc, const nkv_str *ar
     }
     if (argc == 2 && strcmp(plan->command->name, "EXISTS") == 0) {
         plan->query.command = nkvi_verb_exists.command;
+        return NKV_OK;
+    }
+    if (argc == 2 && strcmp(plan->command->name, "STRLEN") == 0) {
+        plan->query.command = nkvi_verb_strlen.command;
         return NKV_OK;
     }
     size_t size = canonical_size(argc, argv, key_at);
@@ -175,6 +180,12 @@ nkv_status nkvi_plan_make(const nkv_client *client, size_t argc, const nkv_str *
     nkvi_buf_init(&plan->canonical);
     plan->keys = plan->few_keys;
     plan->command = nkvi_command_find(argc, argv);
+    if (client->wrapped && plan->command->klass != NKVI_COMMAND_REFUSED) {
+        nkv_status status = nkvi_own_check(argc, argv, error);
+        if (status != NKV_OK) {
+            return status;
+        }
+    }
     switch (plan->command->klass) {
     case NKVI_COMMAND_REFUSED:
         return nkvi_fail(error, NKV_EREFUSED, "%s: %s", plan->command->name, plan->command->reason);

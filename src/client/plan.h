@@ -26,8 +26,8 @@ typedef struct nkvi_plan {
     char inline_canonical[NKVI_PLAN_INLINE];
 } nkvi_plan;
 
-/* Fills the plan; the caller clears it in every case.
- * Returns NKV_OK · NKV_EREFUSED · NKV_EINVAL · NKV_ENOMEM. */
+/* Fills the plan; the caller clears it in every case. Returns NKV_OK · NKV_EREFUSED ·
+  * NKV_EINVAL · NKV_ENOMEM · NKV_ENOTSUP (a wrapped connector cannot do it). */
 nkv_status nkvi_plan_make(const nkv_client *client, size_t argc, const nkv_str *argv,
                           nkvi_plan *plan, nkv_error *error);
 void nkvi_plan_clear(nkvi_plan *plan);

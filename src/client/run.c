@@ -29,9 +29,8 @@ static nkv_status run_cached(nkv_client *client, nkvi_plan *plan, size_t argc, c
                              nkv_call *call, nkv_value **out)
 {
     nkv_error error = {.status = NKV_OK};
-    bool quick = client->caching && nkvi_call_level(client, call) == NKV_EVENTUAL &&
-                 nkvi_read_filter(client, call, plan->key, argc, argv) == NKV_BYPASS_COUNT &&
-                 nkvi_cache_healthy(client->cache);
+    bool quick = nkvi_read_hits_allowed(client, call) &&
+                 nkvi_read_filter(client, call, plan->key, argc, argv) == NKV_BYPASS_COUNT;
     if (quick && nkvi_read_hit(client, &plan->query, out)) {
         return finish_value(call, NKV_OK, NKV_FROM_CACHE, NULL, *out);
     }
@@ -185,8 +184,12 @@ static nkv_status run_pass(nkv_client *client, const nkvi_plan *plan, size_t arg
     }
     nkvi_buf bytes;
     nkvi_buf_init(&bytes);
-    nkvi_buf_resp(&bytes, argc, argv);
+    if (!client->wrapped) {
+        nkvi_buf_resp(&bytes, argc, argv);
+    }
     nkvi_data_call data = {.bytes = &bytes,
+                           .argv = argv,
+                           .argc = argc,
                            .replies = 1,
                            .keys = plan->keys,
                            .keys_len = plan->writes ? plan->keys_len : 0,

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "client/client_int.h"
+#include "conn/foreign.h"
 
 #define PEERS_MAX     1024u
 #define READY_STEP_MS 20
@@ -19,21 +20,48 @@ const char *nkv_bypass_name(nkv_bypass reason)
     return (unsigned)reason < NKV_BYPASS_COUNT ? names[reason] : NULL;
 }
 
+/* What the peer is vouched for by, or else reached through. */
+static void peer_info(const nkvi_peer *peer, nkvi_lane_info *info)
+{
+    if (peer->foreign != NULL) {
+        nkvi_foreign_get_info(peer->foreign, info);
+    } else {
+        nkvi_lane_get_info(peer->tracked != NULL ? peer->tracked : peer->data, info);
+    }
+}
+
+static void add_info(nkv_stats *stats, const nkvi_lane_info *info)
+{
+    stats->reconnects += info->reconnects;
+    stats->round_trips += info->writes;
+    stats->inflight += info->inflight;
+}
+
+/* bulk NULL: a peer without bulk lanes. */
+static void add_bulk(nkv_stats *stats, nkvi_bulk *bulk)
+{
+    nkvi_bulk_info info;
+    if (bulk != NULL) {
+        nkvi_bulk_get_info(bulk, &info);
+        stats->bulk_connections += info.connections;
+        stats->bulk_waiting += info.waiting;
+        stats->bulk_copied += info.copied;
+    }
+}
+
 static void sum_lanes(nkv_client *client, nkv_stats *stats)
 {
     nkvi_peer *peers[PEERS_MAX];
     size_t n = client->connector->ops->peers(client->connector, peers, PEERS_MAX);
     for (size_t i = 0; i < n && i < PEERS_MAX; i++) {
-        nkvi_lane *lanes[2] = {peers[i]->tracked, peers[i]->data};
-        for (size_t j = 0; j < 2; j++) {
-            nkvi_lane_info info;
-            if (lanes[j] != NULL) {
-                nkvi_lane_get_info(lanes[j], &info);
-                stats->reconnects += info.reconnects;
-                stats->round_trips += info.writes;
-                stats->inflight += info.inflight;
-            }
+        nkvi_lane_info info;
+        peer_info(peers[i], &info);
+        add_info(stats, &info);
+        if (peers[i]->tracked != NULL) {
+            nkvi_lane_get_info(peers[i]->data, &info);
+            add_info(stats, &info);
         }
+        add_bulk(stats, peers[i]->bulk);
     }
 }
 
@@ -85,7 +113,7 @@ static const char *state_name(const nkvi_peer *peer, const nkvi_lane_info *info)
     if (info->state == NKVI_LANE_DOWN) {
         return info->last_error.status == NKV_OK ? "connecting" : "down";
     }
-    if (peer->tracked == NULL || info->state == NKVI_LANE_UNTRACKED) {
+    if (peer->owner == NULL || info->state == NKVI_LANE_UNTRACKED) {
         return "untracked";
     }
     return info->healthy ? "armed" : "unhealthy";
@@ -93,17 +121,16 @@ static const char *state_name(const nkvi_peer *peer, const nkvi_lane_info *info)
 
 static bool peer_health(const nkvi_peer *peer, nkv_node_health *node)
 {
-    nkvi_lane *lane = peer->tracked != NULL ? peer->tracked : peer->data;
     nkvi_lane_info info;
-    nkvi_lane_get_info(lane, &info);
-    (void)snprintf(node->address, sizeof node->address, "%s", nkvi_lane_address(lane));
+    peer_info(peer, &info);
+    (void)snprintf(node->address, sizeof node->address, "%s", nkvi_peer_address(peer));
     node->state = state_name(peer, &info);
     node->generation = peer->owner != NULL ? atomic_load(&peer->owner->generation) : 0;
     node->tracking = info.state == NKVI_LANE_ARMED;
     node->idle_ms =
         info.last_rx_ns == INT64_MIN ? -1 : (nkvi_now_ns() - info.last_rx_ns) / NKVI_NS_PER_MS;
     node->client_id = info.client_id;
-    return peer->tracked != NULL ? node->tracking && info.healthy : info.state != NKVI_LANE_DOWN;
+    return peer->owner != NULL ? node->tracking && info.healthy : info.state != NKVI_LANE_DOWN;
 }
 
 nkv_status nkv_client_health(nkv_client *client, int *healthy, nkv_node_health *nodes, size_t cap,
@@ -139,15 +166,16 @@ static nkv_status ready_now(nkv_client *client, nkv_error *error)
     size_t n = client->connector->ops->peers(client->connector, peers, PEERS_MAX);
     for (size_t i = 0; i < n && i < PEERS_MAX; i++) {
         nkvi_lane_info info;
-        nkvi_lane_get_info(peers[i]->tracked != NULL ? peers[i]->tracked : peers[i]->data, &info);
-        bool tracked = peers[i]->tracked != NULL;
+        bool tracked = peers[i]->owner != NULL;
+        peer_info(peers[i], &info);
         if (info.state == NKVI_LANE_ARMED || (info.state == NKVI_LANE_UNTRACKED && !tracked)) {
             continue;
         }
         if (error != NULL) {
             *error = info.last_error;
         }
-        if (info.state == NKVI_LANE_UNTRACKED) {
+        bool may_come = peers[i]->foreign != NULL && nkvi_foreign_may_vouch(peers[i]->foreign);
+        if (info.state == NKVI_LANE_UNTRACKED && !may_come) {
             return NKV_ENOTSUP;
         }
         return info.last_error.status == NKV_EREPLY ? NKV_EREPLY : NKV_EBUSY;

@@ -44,7 +44,11 @@ static const metric client_metrics[] = {
     COUNTER(reconnects, "connections made again"),
     COUNTER(round_trips, "writes to a socket that carried commands of callers"),
     COUNTER(barriers, "PINGs sent for barriers"),
+    COUNTER(bulk_connections, "connections made for bulk lanes"),
+    COUNTER(bulk_copied, "bytes of values on bulk lanes that went through a buffer"),
     {"inflight", "inflight", "requests queued or under way", false, offsetof(nkv_stats, inflight)},
+    {"bulk_waiting", "bulk_waiting", "operations that no bulk lane has taken up", false,
+     offsetof(nkv_stats, bulk_waiting)},
 };
 
 static const metric cache_metrics[] = {

@@ -61,8 +61,12 @@ static nkv_status write_command(nkv_client *client, const nkv_argv *command, con
     }
     nkvi_buf bytes;
     nkvi_buf_init(&bytes);
-    nkvi_buf_resp(&bytes, (size_t)command->argc, command->argv);
+    if (!client->wrapped) {
+        nkvi_buf_resp(&bytes, (size_t)command->argc, command->argv);
+    }
     nkvi_data_call data = {.bytes = &bytes,
+                           .argv = command->argv,
+                           .argc = (size_t)command->argc,
                            .replies = 1,
                            .keys = keys,
                            .keys_len = keys_len,
@@ -175,6 +179,10 @@ nkv_status nkv_transaction(nkv_client *client, const nkv_argv *commands, size_t 
 {
     nkv_error error = {.status = NKV_OK};
     *out = NULL;
+    if (client->wrapped) {
+        (void)nkvi_fail(&error, NKV_ENOTSUP, "a wrapped connector has no transactions");
+        return nkvi_call_done(call, NKV_ENOTSUP, NKV_FROM_LOCAL, &error);
+    }
     nkv_status status = nkvi_client_enter_blocking(client, &error);
     if (status != NKV_OK) {
         return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);

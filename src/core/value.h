@@ -62,6 +62,11 @@ static inline bool nkvi_value_integer(const nkv_value *value, int64_t *number)
     return (value->kind & NKVI_KIND_TYPE) == NKV_TYPE_INTEGER;
 }
 
+static inline bool nkvi_value_is_string(const nkv_value *value)
+{
+    return (value->kind & NKVI_KIND_TYPE) == NKV_TYPE_STRING;
+}
+
 /* A value with one reference whose bytes (len of them, to be filled by the caller) lie behind it,
  * or NULL. */
 nkv_value *nkvi_value_make(size_t len);

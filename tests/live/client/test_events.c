@@ -16,7 +16,7 @@ static nkv_client *open_with(const char *url, nkv_event_fn fn, void *ud)
     nkv_options options = t_near_options(url);
     options.on_event = fn;
     options.on_event_ud = ud;
-    options.max_idle_ms = 300;
+    options.max_idle_ms = 1000; /* silence that is meant, and none of a busy machine */
     options.backoff_min_ms = 5;
     options.backoff_max_ms = 50;
     return t_near_start(&options);

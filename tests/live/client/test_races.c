@@ -308,15 +308,17 @@ T_LIVE(client_races, i3_case_47_a_disconnect_completes_all_waiters)
     tally t = {.text = ""};
     ask_many(s.client, "k", 10000, &t);
     wait_kept(&s, 0);
+    const uint64_t generation = t_near_node(s.client).generation;
     const int64_t begin_ms = t_now_ms();
     t_proxy_release(s.proxy, T_EVERY, T_TO_CLIENT); /* for the connections to come */
     t_proxy_cut(s.proxy, T_EVERY, T_RST);
     T_WAIT_UNTIL(atomic_load(&t.done) == MANY, 5000);
     cr_assert_lt(t_now_ms() - begin_ms, 2000);
     cr_assert_eq(atomic_load(&t.by_status[0]) + atomic_load(&t.by_status[-NKV_ECONN]), MANY);
-    const t_answer next = t_near_get(s.client, "k");
-    cr_assert(t_says(next, "v"));
-    cr_assert_lt(next.took_ms, 2000);
+    /* Until it is tracked again a read takes the other connection, of whose end the client may not
+     * have heard yet: such a read is lost with it. */
+    T_WAIT_UNTIL(t_near_node(s.client).generation > generation && t_near_healthy(s.client), 2000);
+    cr_assert(t_is(t_near_get(s.client, "k"), NKV_FROM_SERVER, "v"));
     close_scene(&s);
 }
 

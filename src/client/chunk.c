@@ -1,0 +1,321 @@
+/* client/chunk.c - see chunk.h.
+ *
+ *      head: "*3 SET $len key $len"      from the chunk's own memory, or an allocated block
+ *      value                             from the caller's
+ *      tail: CR LF, "EX 60"              from the chunk's own memory
+ */
+#include "client/chunk.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include <nearkv/batch.h>
+
+#include "base/ascii.h"
+#include "base/mem.h"
+#include "base/status.h"
+
+#define SUBMIT_MAX 256u /* operations handed over at once */
+#define HEAD_MORE  72u  /* bytes of a head besides the key */
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static bool writes(const nkvi_chunk *chunk)
+{
+    return chunk->kind != NKVI_CHUNK_GET;
+}
+
+static void count_read(const nkvi_chunk *chunk, nkv_status status)
+{
+    nkvi_counters *counters = &chunk->client->counters;
+    nkvi_count_add(counters, NKVI_C_READS, 1);
+    nkvi_count_add(counters,
+                   status < 0 ? NKVI_C_FAILURES : NKVI_C_BYPASS + NKV_BYPASS_NOT_CACHEABLE, 1);
+}
+
+static nkvi_priority priority_of(const nkvi_chunk *chunk)
+{
+    nkv_priority own = writes(chunk) ? NKV_PRIORITY_PUT : NKV_PRIORITY_GET;
+    return (nkvi_priority)((chunk->priority != NKV_PRIORITY_DEFAULT ? chunk->priority : own) - 1);
+}
+
+/* Gives back what the chunk holds, and tells. */
+static void end(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
+                const nkv_error *error)
+{
+    if (chunk->head != chunk->inline_head) {
+        nkvi_free(chunk->head);
+    }
+    if (!writes(chunk)) {
+        count_read(chunk, status);
+    }
+    chunk->done(chunk, status, reply, error);
+}
+
+static void op_done(nkvi_bulk_op *op, nkv_status status, const nkv_reply *reply,
+                    const nkv_error *error)
+{
+    nkvi_chunk *chunk = NKVI_CONTAINER(op, nkvi_chunk, op);
+    if (writes(chunk) && chunk->client->cache != NULL) {
+        nkvi_cache_write_end(chunk->client->cache, chunk->key, chunk->spaces);
+    }
+    end(chunk, status, reply, error);
+}
+
+static char *op_room(nkvi_bulk_op *op, size_t len)
+{
+    nkvi_chunk *chunk = NKVI_CONTAINER(op, nkvi_chunk, op);
+    return chunk->room(chunk, len);
+}
+
+/* ---- a connector of the user's own ----------------------------------------------------------- */
+
+/* What the connector said, in the words of a server. */
+static nkv_reply reply_of(const nkvi_chunk *chunk, const nkvi_foreign_answer *answer)
+{
+    switch (chunk->kind) {
+    case NKVI_CHUNK_SET:
+        return (nkv_reply){.type = NKV_TYPE_STATUS, .str = "OK", .len = 2};
+    case NKVI_CHUNK_DEL:
+        return (nkv_reply){.type = NKV_TYPE_INTEGER, .integer = answer->found};
+    default:
+        return answer->found ? (nkv_reply){.type = NKV_TYPE_STRING,
+                                           .str = answer->text.data,
+                                           .len = answer->text.len}
+                             : (nkv_reply){.type = NKV_TYPE_NIL};
+    }
+}
+
+static void foreign_done(nkvi_foreign_op *op, nkv_status status, nkvi_foreign_answer *answer,
+                         const nkv_error *error)
+{
+    nkvi_chunk *chunk = NKVI_CONTAINER(op, nkvi_chunk, foreign_op);
+    if (status != NKV_OK) {
+        end(chunk, status, NULL, error);
+        return;
+    }
+    nkv_reply reply = reply_of(chunk, answer);
+    end(chunk, NKV_OK, &reply, NULL);
+}
+
+static char *foreign_room(nkvi_foreign_op *op, size_t len)
+{
+    nkvi_chunk *chunk = NKVI_CONTAINER(op, nkvi_chunk, foreign_op);
+    return chunk->room(chunk, len);
+}
+
+/* Writes are bracketed there. */
+static void make_foreign(nkvi_chunk *chunk)
+{
+    static const nkvi_foreign_kind kinds[] = {[NKVI_CHUNK_GET] = NKVI_FOREIGN_GET,
+                                              [NKVI_CHUNK_SET] = NKVI_FOREIGN_PUT,
+                                              [NKVI_CHUNK_DEL] = NKVI_FOREIGN_REMOVE};
+    chunk->foreign_op = (nkvi_foreign_op){.kind = kinds[chunk->kind],
+                                          .priority = priority_of(chunk),
+                                          .key = chunk->key,
+                                          .value = chunk->value,
+                                          .ttl_ms = chunk->ttl_ms,
+                                          .expect = chunk->expect,
+                                          .deadline_ns = chunk->deadline_ns,
+                                          .room = chunk->room != NULL ? foreign_room : NULL,
+                                          .done = foreign_done};
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static char *put(char *at, const char *text, size_t len)
+{
+    if (len > 0) {
+        memcpy(at, text, len);
+    }
+    return at + len;
+}
+
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+static char *put_len(char *at, size_t len)
+{
+    at = PUT(at, "$");
+    at += nkvi_ascii_decimal(at, len);
+    return PUT(at, "\r\n");
+}
+
+/* Room for the head; what is too long for any server is not sent. */
+static nkv_status find_head(nkvi_chunk *chunk, nkv_error *error)
+{
+    bool key = chunk->key.len > NKV_VALUE_MAX;
+    chunk->head = chunk->inline_head;
+    if (key || chunk->value.len > NKV_VALUE_MAX) {
+        return nkvi_fail(error, NKV_EINVAL, "a %s of %zu bytes; allowed are up to %zu",
+                         key ? "key" : "value", key ? chunk->key.len : chunk->value.len,
+                         NKV_VALUE_MAX);
+    }
+    if (chunk->key.len + HEAD_MORE > sizeof chunk->inline_head) {
+        chunk->head = nkvi_alloc(chunk->key.len + HEAD_MORE);
+    }
+    return chunk->head != NULL ? NKV_OK : nkvi_fail(error, NKV_ENOMEM, "no memory for a command");
+}
+
+static void make_head(nkvi_chunk *chunk)
+{
+    static const char *const names[] = {[NKVI_CHUNK_GET] = "\r\n$3\r\nGET\r\n",
+                                        [NKVI_CHUNK_SET] = "\r\n$3\r\nSET\r\n",
+                                        [NKVI_CHUNK_DEL] = "\r\n$3\r\nDEL\r\n"};
+    bool set = chunk->kind == NKVI_CHUNK_SET;
+    assert(chunk->head != NULL);
+    char *at = chunk->head;
+    *at++ = '*';
+    *at++ = !set ? '2' : chunk->ttl_ms > 0 ? '5' : '3';
+    at = put(at, names[chunk->kind], sizeof "\r\n$3\r\nGET\r\n" - 1);
+    at = put_len(at, chunk->key.len);
+    at = put(at, chunk->key.data, chunk->key.len);
+    at = PUT(at, "\r\n");
+    at = set ? put_len(at, chunk->value.len) : at;
+    chunk->op.parts[0] = nkv_str_make(chunk->head, (size_t)(at - chunk->head));
+}
+
+/* What follows a value that is set: whole seconds as EX, as most write them. */
+static void make_tail(nkvi_chunk *chunk)
+{
+    char *at = PUT(chunk->tail, "\r\n");
+    if (chunk->ttl_ms > 0) {
+        char digits[NKVI_DECIMAL_MAX];
+        bool whole = chunk->ttl_ms % 1000 == 0;
+        size_t n = nkvi_ascii_decimal(digits, (uint64_t)chunk->ttl_ms / (whole ? 1000u : 1u));
+        at = whole ? PUT(at, "$2\r\nEX\r\n") : PUT(at, "$2\r\nPX\r\n");
+        at = put_len(at, n);
+        at = put(at, digits, n);
+        at = PUT(at, "\r\n");
+    }
+    chunk->op.parts[1] = chunk->value;
+    chunk->op.parts[2] = nkv_str_make(chunk->tail, (size_t)(at - chunk->tail));
+}
+
+/* ---- submitting ------------------------------------------------------------------------------ */
+
+static nkv_status may_begin(nkvi_chunk *chunk, nkv_error *error)
+{
+    if (atomic_load(&chunk->client->closing)) {
+        return nkvi_fail(error, NKV_ECLOSED, "the client is being destroyed");
+    }
+    if (atomic_load(&chunk->cancelled)) {
+        return nkvi_fail(error, NKV_ECANCELED, "cancelled");
+    }
+    return find_head(chunk, error);
+}
+
+static void make_op(nkvi_chunk *chunk)
+{
+    nkv_cache *cache = chunk->client->cache;
+    make_head(chunk);
+    if (chunk->kind == NKVI_CHUNK_SET) {
+        make_tail(chunk);
+    }
+    chunk->op.priority = priority_of(chunk);
+    chunk->op.expect = chunk->expect;
+    chunk->op.deadline_ns = chunk->deadline_ns;
+    chunk->op.room = !writes(chunk) && chunk->room != NULL ? op_room : NULL;
+    chunk->op.done = op_done;
+    if (writes(chunk) && cache != NULL) {
+        chunk->spaces = nkvi_cache_write_begin(cache, chunk->key);
+    }
+}
+
+static void cancel_at(nkvi_peer *peer, nkvi_chunk *chunk)
+{
+    if (peer->foreign != NULL) {
+        nkvi_foreign_cancel(peer->foreign, &chunk->foreign_op);
+    } else {
+        nkvi_bulk_cancel(peer->bulk, &chunk->op);
+    }
+}
+
+/* Makes the chunk ready to be handed to its peer's lanes, and returns the peer. NULL: it has
+ * ended. */
+static nkvi_peer *prepare(nkv_client *client, nkvi_chunk *chunk)
+{
+    nkv_error error;
+    chunk->client = client;
+    chunk->head = chunk->inline_head;
+    nkv_status status = may_begin(chunk, &error);
+    if (status != NKV_OK) {
+        end(chunk, status, NULL, &error);
+        return NULL;
+    }
+    nkvi_peer *peer = client->connector->ops->route(client->connector, chunk->key);
+    nkvi_count_add(&client->counters, NKVI_C_WRITES, writes(chunk));
+    if (peer->foreign != NULL) {
+        make_foreign(chunk);
+    } else {
+        make_op(chunk);
+    }
+    atomic_store(&chunk->peer, peer);
+    if (atomic_load(&chunk->cancelled)) { /* by somebody who has not seen the peer */
+        cancel_at(peer, chunk);
+    }
+    return peer;
+}
+
+/* Chunks on their way to their peers. */
+typedef struct basket {
+    nkvi_chunk *chunks[SUBMIT_MAX];
+    nkvi_peer *peers[SUBMIT_MAX];
+    size_t n;
+} basket;
+
+static void submit_to(nkvi_peer *peer, nkvi_chunk *const *chunks, size_t n)
+{
+    if (peer->foreign != NULL) {
+        nkvi_foreign_op *ops[SUBMIT_MAX];
+        for (size_t i = 0; i < n; i++) {
+            ops[i] = &chunks[i]->foreign_op;
+        }
+        nkvi_foreign_submit(peer->foreign, ops, n);
+        return;
+    }
+    nkvi_bulk_op *ops[SUBMIT_MAX];
+    for (size_t i = 0; i < n; i++) {
+        ops[i] = &chunks[i]->op;
+    }
+    nkvi_bulk_submit(peer->bulk, ops, n);
+}
+
+/* Hands over what is for the peer of the first one; the others move up. */
+static void hand_over_some(basket *all)
+{
+    nkvi_chunk *chunks[SUBMIT_MAX];
+    nkvi_peer *peer = all->peers[0];
+    size_t n = 0, rest = 0;
+    for (size_t i = 0; i < all->n; i++) {
+        if (all->peers[i] == peer) {
+            chunks[n++] = all->chunks[i];
+        } else {
+            all->chunks[rest] = all->chunks[i];
+            all->peers[rest++] = all->peers[i];
+        }
+    }
+    all->n = rest;
+    submit_to(peer, chunks, n);
+}
+
+void nkvi_chunks_submit(nkv_client *client, nkvi_chunk *const *chunks, size_t n)
+{
+    basket all = {.n = 0};
+    for (size_t i = 0; i < n; i++) {
+        all.peers[all.n] = prepare(client, chunks[i]);
+        all.chunks[all.n] = chunks[i];
+        all.n += all.peers[all.n] != NULL;
+        while (all.n > 0 && (all.n == SUBMIT_MAX || i + 1 == n)) {
+            hand_over_some(&all);
+        }
+    }
+}
+
+void nkvi_chunk_cancel(nkvi_chunk *chunk)
+{
+    atomic_store(&chunk->cancelled, true);
+    nkvi_peer *peer = atomic_load(&chunk->peer);
+    if (peer != NULL) {
+        cancel_at(peer, chunk);
+    }
+}

@@ -1,0 +1,57 @@
+/* client/chunk.h - one value on a bulk lane: read, written or deleted where it belongs.
+ *
+ *      chunks --route(key)--> peer's bulk lanes       GET key      -> room(len), received in place
+ *                                                     SET key v    <- sent from the caller's memory
+ *                                                     DEL key
+ *
+ * Writes are bracketed like all writes of ours: the key is forgotten and fenced before the bytes
+ * may go out, and again when the answer is there or given up, before done() is called.
+ * Memory   A chunk begins as zeroes; it and what it points to belong to the lanes from submit()
+ *          until done(). One that was cancelled stays so: it begins as zeroes again.
+ * Threads  submit, cancel: [any].  room() and done(): any thread, also from inside submit and
+ *          cancel, under no lock; they must not block and may submit. */
+#ifndef NKVI_CLIENT_CHUNK_H
+#define NKVI_CLIENT_CHUNK_H
+
+#include "client/client_int.h"
+#include "conn/foreign.h"
+#include "io/bulk.h"
+
+typedef enum nkvi_chunk_kind { NKVI_CHUNK_GET, NKVI_CHUNK_SET, NKVI_CHUNK_DEL } nkvi_chunk_kind;
+
+#define NKVI_CHUNK_HEAD 128u /* bytes of a command that fit without allocating */
+
+typedef struct nkvi_chunk {
+    nkvi_chunk_kind kind;
+    nkv_priority priority; /* DEFAULT: that of its kind */
+    nkv_str key, value;    /* live until done() */
+    int64_t ttl_ms;        /* SET: expiry of the key; 0: none */
+    size_t expect;         /* GET: bytes that are expected; 0: not known */
+    int64_t deadline_ns;
+    /* GET: the value has `len` bytes: where it goes, or NULL: done() gets a copy to look at. */
+    char *(*room)(struct nkvi_chunk *chunk, size_t len);
+    /* Exactly once.  NKV_OK with the reply (GET: string or nil; a string that was given room has
+     * its text there; DEL: integer), a view during the call · NKV_EREPLY · NKV_ETIMEDOUT ·
+     * NKV_ECONN · NKV_EPROTO · NKV_ENOMEM · NKV_ECLOSED · NKV_ECANCELED. */
+    void (*done)(struct nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
+                 const nkv_error *error);
+    /* Its own. */
+    nkv_client *client;
+    _Atomic(nkvi_peer *) peer; /* NULL: not submitted yet */
+    _Atomic bool cancelled;
+    nkvi_bulk_op op;
+    nkvi_foreign_op foreign_op; /* instead, where the peer is a connector of the user's */
+    uint32_t spaces;            /* that nkvi_cache_write_begin bracketed */
+    char *head;                 /* the command up to the value: inline_head, or allocated */
+    char inline_head[NKVI_CHUNK_HEAD], tail[48];
+} nkvi_chunk;
+
+/* Sends n chunks; done() is called for each, perhaps before this returns.  The client outlives this
+ * call: somebody is counted in. */
+void nkvi_chunks_submit(nkv_client *client, nkvi_chunk *const *chunks, size_t n);
+
+/* Makes the chunk end soon with NKV_ECANCELED, if it has not ended; it may be ending now, or being
+ * submitted, so its memory must outlive this call. */
+void nkvi_chunk_cancel(nkvi_chunk *chunk);
+
+#endif

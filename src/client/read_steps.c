@@ -1,0 +1,354 @@
+/* client/read_steps.c - see read_steps.h. */
+#include "client/read_steps.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "client/barrier.h"
+#include "client/random.h"
+#include "client/reply.h"
+
+/* ---- taking reads in ------------------------------------------------------------------------- */
+
+size_t nkvi_steps_room(size_t n)
+{
+    return n <= SIZE_MAX / 1024 ? n * (sizeof(nkvi_reading) + sizeof(nkvi_ask *)) : 0;
+}
+
+void nkvi_steps_init(nkvi_steps *all, nkv_client *client, const nkv_call *call, int64_t deadline_ns,
+                     void *room, size_t most)
+{
+    all->client = client;
+    all->call = call;
+    all->level = nkvi_call_level(client, call);
+    all->healthy = client->caching && nkvi_cache_healthy(client->cache);
+    all->deadline_ns = deadline_ns;
+    all->ending = NKV_OK;
+    all->at = NKVI_STEP_LOOK;
+    all->n = 0;
+    all->items = room;
+    all->asks = (nkvi_ask **)(void *)(all->items + most);
+    nkvi_gather_init(&all->gather);
+}
+
+static void bypass(nkvi_reading *item, nkv_bypass reason)
+{
+    item->state = NKVI_READ_BYPASS;
+    item->reason = reason;
+}
+
+void nkvi_steps_add(nkvi_steps *all, const nkvi_read *read, nkv_result *result)
+{
+    nkv_client *client = all->client;
+    nkvi_reading *item = &all->items[all->n++];
+    memset(item, 0, sizeof *item);
+    item->read = read;
+    item->result = result;
+    item->peer = client->connector->ops->route(client->connector, read->query.key);
+    item->reason = nkvi_read_filter(client, all->call, read->query.key, read->argc, read->argv);
+    if (item->reason != NKV_BYPASS_COUNT) {
+        item->state = NKVI_READ_BYPASS;
+    } else if (!all->healthy) {
+        bypass(item, NKV_BYPASS_UNHEALTHY);
+    }
+    item->ask.query = &read->query;
+    item->ask.argc = read->argc;
+    item->ask.argv = read->argv;
+    item->ask.fields_at = read->fields_at;
+    item->ask.waiter = &item->slot.waiter;
+}
+
+/* ---- looking up ------------------------------------------------------------------------------ */
+
+/* Judges what the cache says of one read. */
+static void classify(const nkvi_steps *all, nkvi_reading *item, const nkvi_found *found,
+                     int64_t now_ns)
+{
+    nkv_client *client = all->client;
+    bool own = all->level <= NKV_EVENTUAL || found->owner == item->peer->owner->id;
+    if (found->outcome == NKVI_HIT && own) {
+        item->cached = found->value;
+        item->validated = nkv_cache_confidence(client->cache) < 100.0 &&
+                          nkvi_cache_must_validate(client->cache, nkvi_random());
+        if (!item->validated) {
+            item->state = NKVI_READ_HIT;
+            return;
+        }
+    } else {
+        nkv_value_release(found->value);
+    }
+    nkv_bypass reason = nkvi_peer_vouching(item->peer, now_ns);
+    item->state = reason == NKV_BYPASS_COUNT ? NKVI_READ_ASK : NKVI_READ_BYPASS;
+    item->reason = reason;
+}
+
+/* Looks up what is NEW, in passes. */
+static void look_up(nkvi_steps *all)
+{
+    int64_t now_ns = nkvi_now_ns();
+    size_t i = 0;
+    while (i < all->n) {
+        nkvi_query queries[NKVI_READ_PASS];
+        nkvi_found found[NKVI_READ_PASS];
+        nkvi_reading *items[NKVI_READ_PASS];
+        size_t m = 0;
+        for (; i < all->n && m < NKVI_READ_PASS; i++) {
+            if (all->items[i].state == NKVI_READ_NEW) {
+                items[m] = &all->items[i];
+                queries[m++] = all->items[i].read->query;
+            }
+        }
+        if (m > 0) {
+            nkvi_cache_find(all->client->cache, queries, m, now_ns, found);
+        }
+        for (size_t k = 0; k < m; k++) {
+            classify(all, items[k], &found[k], now_ns);
+        }
+    }
+}
+
+/* ---- levels ---------------------------------------------------------------------------------- */
+
+static void drop_cached(nkvi_reading *item)
+{
+    nkv_value_release(item->cached);
+    item->cached = NULL;
+    item->validated = false;
+}
+
+/* Makes every peer whose cached answers would be used process what is on its way. Returns whether
+ * there is one. */
+static bool settle_peers(nkvi_steps *all)
+{
+    bool any = false;
+    for (size_t i = 0; i < all->n; i++) {
+        nkvi_reading *item = &all->items[i];
+        bool used = item->state == NKVI_READ_HIT || item->validated;
+        if (!used || item->settler != NULL) {
+            continue;
+        }
+        for (size_t j = i; j < all->n; j++) {
+            if (all->items[j].peer == item->peer) {
+                all->items[j].settler = &item->slot;
+            }
+        }
+        any = true;
+        nkvi_slot_open(&item->slot, &all->gather);
+        if (all->level == NKV_BARRIER) {
+            nkvi_barrier_send(all->client, item->peer, all->deadline_ns, &item->slot.waiter);
+        } else {
+            nkvi_drain_send(all->client, item->peer, &item->slot.waiter);
+        }
+    }
+    return any;
+}
+
+static void end_one(nkvi_reading *item, nkv_status status)
+{
+    drop_cached(item);
+    item->state = NKVI_READ_DONE;
+    item->slot.status = status;
+    item->slot.value = NULL;
+}
+
+/* NKV_OK, or what ends all reads: there is no time left to ask instead, or nobody to be asked. */
+static nkv_status settling_failed(const nkvi_steps *all)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        const nkvi_slot *settler = all->items[i].settler;
+        nkv_status status = settler != NULL ? settler->status : NKV_OK;
+        if (status == NKV_ETIMEDOUT || status == NKV_ECLOSED || status == NKV_ECANCELED) {
+            return status;
+        }
+    }
+    return all->ending;
+}
+
+/* The peers have settled: looks again at what was a hit before.  A peer that could not settle is
+ * not believed: its reads go to the server.  false: nothing is to be asked any more. */
+static bool look_again(nkvi_steps *all)
+{
+    nkv_status failed = settling_failed(all);
+    for (size_t i = 0; i < all->n; i++) {
+        nkvi_reading *item = &all->items[i];
+        if (failed != NKV_OK) {
+            end_one(item, failed);
+        } else if (item->settler != NULL && item->settler->status != NKV_OK) {
+            drop_cached(item);
+            if (item->state != NKVI_READ_BYPASS) {
+                bypass(item, NKV_BYPASS_UNTRACKED);
+            }
+        } else if (item->state == NKVI_READ_HIT || item->validated) {
+            drop_cached(item);
+            item->state = NKVI_READ_NEW;
+        }
+    }
+    if (failed != NKV_OK) {
+        return false;
+    }
+    memset(&all->gather.error, 0, sizeof all->gather.error);
+    look_up(all);
+    return true;
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+/* Opens the slots of one peer's reads in `state`, the first of which is at `i`, and lists what is
+ * to be asked.  Returns how many there are. */
+static size_t open_slots(nkvi_steps *all, size_t i, nkvi_read_state state)
+{
+    const nkvi_peer *peer = all->items[i].peer;
+    size_t n = 0;
+    for (; i < all->n; i++) {
+        nkvi_reading *item = &all->items[i];
+        if (item->state != state || item->peer != peer) {
+            continue;
+        }
+        bool validates = state == NKVI_READ_ASK && item->validated;
+        item->ask.validate = validates ? item->cached : NULL;
+        item->ask.joined = false;
+        nkvi_slot_open(&item->slot, &all->gather);
+        item->state = NKVI_READ_DONE;
+        all->asks[n++] = &item->ask;
+    }
+    return n;
+}
+
+/* Asks all reads that are in `state`, peer by peer.  Returns whether there are any. */
+static bool ask(nkvi_steps *all, nkvi_read_state state)
+{
+    nkvi_ask_mode mode = {
+        .tracked = state == NKVI_READ_ASK,
+        /* One under way may have been answered before we began: by the server, or in our socket. */
+        .join = all->level <= NKV_EVENTUAL,
+        .static_ttl = all->call != NULL && all->call->static_ttl,
+        .ttl_ms = all->call != NULL ? all->call->ttl_ms : 0,
+        .deadline_ns = all->deadline_ns,
+    };
+    bool any = false;
+    for (size_t i = 0; i < all->n; i++) {
+        if (all->items[i].state != state) {
+            continue; /* asked with an earlier one of its peer, perhaps */
+        }
+        if (all->ending != NKV_OK) {
+            end_one(&all->items[i], all->ending);
+            continue;
+        }
+        size_t n = open_slots(all, i, state);
+        nkvi_ask_all(all->client, all->items[i].peer, all->asks, n, &mode);
+        any = true;
+    }
+    return any;
+}
+
+/* The tracked lanes have answered.  A read whose lane was lost under it is asked again on the data
+ * lane. */
+static void take_answers(nkvi_steps *all)
+{
+    bool lost = false;
+    for (size_t i = 0; i < all->n; i++) {
+        nkvi_reading *item = &all->items[i];
+        item->joined = item->ask.joined;
+        if (item->state == NKVI_READ_DONE && item->slot.status == NKV_ECONN) {
+            bypass(item, NKV_BYPASS_UNTRACKED);
+            item->validated = item->joined = false;
+            lost = true;
+        }
+    }
+    if (lost && all->gather.error.status == NKV_ECONN) {
+        memset(&all->gather.error, 0, sizeof all->gather.error);
+    }
+}
+
+bool nkvi_steps_go(nkvi_steps *all)
+{
+    bool opened = false;
+    while (!opened && all->at != NKVI_STEP_END) {
+        switch (all->at) {
+        case NKVI_STEP_LOOK:
+            look_up(all);
+            all->at = all->level > NKV_EVENTUAL ? NKVI_STEP_SETTLED : NKVI_STEP_ASK;
+            opened = all->level > NKV_EVENTUAL && all->ending == NKV_OK && settle_peers(all);
+            break;
+        case NKVI_STEP_SETTLED:
+            all->at = look_again(all) ? NKVI_STEP_ASK : NKVI_STEP_END;
+            break;
+        case NKVI_STEP_ASK:
+            opened = ask(all, NKVI_READ_ASK);
+            all->at = opened ? NKVI_STEP_ASKED : NKVI_STEP_BYPASS;
+            break;
+        case NKVI_STEP_ASKED:
+            take_answers(all);
+            all->at = NKVI_STEP_BYPASS;
+            break;
+        default: /* NKVI_STEP_BYPASS */
+            opened = ask(all, NKVI_READ_BYPASS);
+            all->at = NKVI_STEP_END;
+            break;
+        }
+    }
+    return opened;
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+static void count(const nkvi_steps *all, const nkvi_reading *item, nkv_status status)
+{
+    nkv_client *client = all->client;
+    nkvi_counters *counters = &client->counters;
+    const nkvi_query *query = &item->read->query;
+    nkvi_count_add(counters, NKVI_C_READS, 1);
+    if (status < 0) {
+        nkvi_count_add(counters, NKVI_C_FAILURES, 1);
+    } else if (item->reason != NKV_BYPASS_COUNT) {
+        nkvi_count_add(counters, NKVI_C_BYPASS + (unsigned)item->reason, 1);
+    } else if (item->state == NKVI_READ_HIT || item->validated) {
+        nkvi_count_add(counters, NKVI_C_HITS, 1);
+        nkvi_count_add(counters, NKVI_C_VALIDATIONS, item->validated);
+        nkvi_cache_count(client->cache, query, NKVI_COUNT_HIT);
+    } else {
+        nkvi_count_add(counters, item->joined ? NKVI_C_COALESCED : NKVI_C_MISSES, 1);
+        nkvi_cache_count(client->cache, query, NKVI_COUNT_MISS);
+    }
+}
+
+/* Tells of the first failure in the order of the results, which need not be the first in time. */
+static void explain(const nkvi_steps *all, const nkv_result *failed, nkv_error *error)
+{
+    if (failed->status == NKV_EREPLY && failed->value != NULL) {
+        nkv_reply reply = nkv_value_reply(failed->value);
+        (void)nkvi_reply_fail(error, &reply);
+    } else if (all->gather.error.status == failed->status && error != NULL) {
+        *error = all->gather.error;
+    } else {
+        (void)nkvi_fail(error, failed->status, "%s", nkv_status_text(failed->status));
+    }
+}
+
+nkv_status nkvi_steps_finish(nkvi_steps *all, nkv_error *error)
+{
+    const nkv_result *failed = NULL;
+    assert(all->at == NKVI_STEP_END);
+    for (size_t i = 0; i < all->n; i++) {
+        nkvi_reading *item = &all->items[i];
+        nkv_result *result = item->result;
+        if (item->state == NKVI_READ_HIT) {
+            *result = (nkv_result){NKV_OK, NKV_FROM_CACHE, item->cached};
+        } else {
+            nkv_value_release(item->cached);
+            result->status = item->slot.status;
+            result->value = item->slot.value;
+            result->from = item->joined ? NKV_FROM_JOINED : NKV_FROM_SERVER;
+        }
+        count(all, item, result->status);
+        if (failed == NULL && result->status < 0) {
+            failed = result;
+        }
+    }
+    if (failed != NULL) {
+        explain(all, failed, error);
+    }
+    nkvi_gather_clear(&all->gather);
+    return failed != NULL ? failed->status : NKV_OK;
+}
