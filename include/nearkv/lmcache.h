@@ -3,7 +3,8 @@
  *      tokens --chain--> hash --key--> K (opaque bytes) --name--> the key or keys in Redis
  *                                                                 value: metadata, payload
  *
- * This header is all of it; the parts can be included alone.  Nothing here does I/O.
+ * This header is all of it; the parts can be included alone.  Only nearkv/lmcache_store.h, the
+ * operations on chunks, does I/O.
  *
  * Ownership  Texts and bytes are borrowed for the call; what a parser hands out points into the
  *            text it was given.  Results go into memory of the caller; only a chain is a
@@ -21,5 +22,6 @@
 #include <nearkv/lmcache_chain.h>
 #include <nearkv/lmcache_key.h>
 #include <nearkv/lmcache_meta.h>
+#include <nearkv/lmcache_store.h>
 
 #endif
