@@ -16,4 +16,9 @@
  * Returns NKVI_EXIT_OK; or another status: a line is on stderr and *out is NULL.                 */
 int nkvi_connect(const nkvi_settings *settings, bool no_cache, nkv_client **out);
 
+/* The same; what is to be said goes to `said`, a line without "nearkv: " in front and without its
+ * end.                                                                                           */
+int nkvi_connect_silently(const nkvi_settings *settings, bool no_cache, nkv_client **out,
+                          nkvi_out *said);
+
 #endif

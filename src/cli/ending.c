@@ -1,6 +1,7 @@
 /* cli/ending.c - how the command ends when a signal asks it to.
  *
- * The handler uses only what may be used in a handler: tcsetattr, close, waitpid, signal, raise. */
+ * The handler uses only what may be used in a handler: tcsetattr, unlink, close, waitpid, signal,
+ * raise.                                                                                         */
 #include "cli/ending.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/embedded.h"
+#include "cli/file.h"
 
 static volatile sig_atomic_t patient;
 static volatile sig_atomic_t asked;
@@ -25,6 +27,7 @@ static void die_by(int number)
         (void)signal(SIGTTOU, SIG_IGN); /* in the background this would stop us instead */
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &terminal);
     }
+    nkvi_file_forget();
     nkvi_embedded_stop();
     (void)signal(number, SIG_DFL);
     sigemptyset(&only);

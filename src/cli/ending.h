@@ -3,8 +3,8 @@
  *      SIGINT SIGTERM SIGHUP SIGQUIT
  *       |
  *       +-- the first, if patience was asked for: nkvi_ending_asked() turns true, work goes on
- *       +-- else: terminal put right, private server stopped, then death by that very signal, so
- *           that a parent sees what happened (128 + number in a shell)
+ *       +-- else: terminal put right, half a file removed, private server stopped, then death by
+ *           that very signal, so that a parent sees what happened (128 + number in a shell)
  *
  * SIGPIPE is ignored: writing to a closed pipe fails like any other write.
  * Threads  Signals may arrive in any thread.                                                     */

@@ -17,7 +17,8 @@ static const char overview[] =
     "  nearkv shell  [option ...] [-- command ...]   talk to a server through the cache\n"
     "  nearkv replay [option ...]                    replay prefix traffic, with and\n"
     "                                                without the cache\n"
-    "  nearkv help   [shell|replay]                  this text, or all about a command\n"
+    "  nearkv lmcache put|get|contains|ls|rm ...     files as chunks of LMCache\n"
+    "  nearkv help   [shell|replay|lmcache]          this text, or all about a command\n"
     "  nearkv --version\n"
     "\n"
     "try it without a server of your own:\n"
@@ -90,9 +91,15 @@ static const char replay_head[] =
     "and either goes first in turn: so both meet the same server, the same data and\n"
     "the same machine.\n"
     "\n"
+    "With --layout a block is a chunk of LMCache: its metadata is looked up and cached,\n"
+    "its payload goes over connections for large values, and into the cache only with\n"
+    "--cache-payloads.\n"
+    "\n"
     "The table tells how many keys were asked for and how many were answered locally,\n"
-    "the round trips, and the latency of the steps; \"lookup + fetch\" is what a prompt\n"
-    "waits for, with --asks N all N lookups. Percentiles are right within 1.6 %.\n"
+    "the round trips, how much payload there was, its rate while it was on its way (of\n"
+    "all threads together), and the latency of the steps; \"lookup + fetch\" is what a\n"
+    "prompt waits for, with --asks N all N lookups. Percentiles are right within 1.6 %.\n"
+    "Of chunks both keys are counted, also those that a store reads back.\n"
     "\n"
     "A trace has a JSON object a line; only hash_ids counts, the numbers of the\n"
     "prompt's blocks: equal numbers mean an equal prompt up to that block. As in\n"
@@ -118,6 +125,69 @@ static const char replay_head[] =
     "\n"
     "options:\n";
 
+static const char lmcache_head[] =
+    "nearkv lmcache - chunks of LMCache: files in and out\n"
+    "\n"
+    "usage: nearkv lmcache put [option ...] KEY FILE [KEY FILE ...]\n"
+    "       nearkv lmcache get [option ...] KEY FILE [KEY FILE ...]\n"
+    "       nearkv lmcache contains [option ...] KEY ...\n"
+    "       nearkv lmcache ls [option ...] [PREFIX]\n"
+    "       nearkv lmcache rm [option ...] KEY ...\n"
+    "\n"
+    "Chunks are byte for byte as LMCache's connectors keep them. KEY is LMCache's key\n"
+    "of a chunk, any bytes; the names in Redis are made from it (--layout). FILE may be\n"
+    "-, for standard input or output. Names that begin with - stand behind a --.\n"
+    "\n"
+    "  put       the payload first, and its metadata when that is there. A file that\n"
+    "            cannot be a chunk is refused before anything is sent\n"
+    "  get       FILE is whole, or as it was before: it is written under another name\n"
+    "            and renamed. With one KEY missing the others are still got\n"
+    "  contains  what is known of each KEY, and how many are there: in front (prefix),\n"
+    "            in all (found). Status 0 if all are there, 1 if not\n"
+    "  ls        every KEY that begins with PREFIX, in no order. One that is there all\n"
+    "            the time is listed at least once, perhaps twice\n"
+    "  rm        the metadata first. Status 1 if a KEY was not there\n"
+    "\n"
+    "META is fmt=FORMAT,dtype=DTYPE,shape=AxBxCxD, as in\n"
+    "  fmt=KV_2LTD,dtype=bfloat16,shape=2x32x256x1024\n"
+    "with ; and dtype= and shape= again for every further KV group.\n"
+    "  FORMAT  KV_2LTD KV_T2D KV_2TD KV_MLA_FMT EC_TD HS_TD UNDEFINED: the shapes must\n"
+    "          come to the size of FILE; BINARY BINARY_BUFFER, or a number for what is\n"
+    "          not listed here: any shape, by default the bytes of FILE\n"
+    "  DTYPE   half bfloat16 float double uint8 fp8_e4m3fn fp8_e5m2; none: bytes\n"
+    "  shape   1 to 4 sizes\n"
+    "\n"
+    "With --json there is an object a line for each KEY, one of\n"
+    "  {\"key\":\"K\",\"file\":\"F\",\"stored\":true,\"bytes\":4,\"meta\":M}   put\n"
+    "  {\"key\":\"K\",\"file\":\"F\",\"found\":true,\"bytes\":4,\"meta\":M}    get\n"
+    "  {\"key\":\"K\",\"found\":true,\"bytes\":4,\"meta\":M}               contains\n"
+    "  {\"key\":\"K\"}                                               ls\n"
+    "  {\"key\":\"K\",\"found\":true}                                  rm\n"
+    "  {\"key\":\"K\",\"found\":false}                                 it is not there\n"
+    "  {\"key\":\"K\",\"error\":\"...\"}                                 it failed\n"
+    "those of put and get with \"file\" in any case, errors without \"key\" and \"file\"\n"
+    "where they are about neither; and behind those of contains\n"
+    "  {\"prefix\":1,\"found\":1,\"keys\":2}\n"
+    "M is\n"
+    "  {\"format\":\"KV_2LTD\",\"groups\":[{\"dtype\":\"half\",\"shape\":[2,1,1,1]}]}\n"
+    "Layout single has neither bytes nor meta in contains, and no meta in put and get.\n"
+    "A KEY or FILE that is not UTF-8 is {\"b64\":\"...\"}. Errors are on standard output\n"
+    "too, those of the options included.\n"
+    "\n"
+    "options, and the commands that take them if not all do:\n";
+
+static const char lmcache_status[] =
+    "\n"
+    "exit status:\n"
+    "  0        fine; contains: all are there\n"
+    "  1        a KEY is not there; failure: no connection, the server refused, a file\n"
+    "           that cannot be read or written, ...\n"
+    "  2        usage: an option, a value, a URL or META is wrong, or does not fit FILE\n"
+    "  128 + N  ended by signal N\n"
+    "\n"
+    "environment:\n"
+    "  NEARKV_PASSWORD      the password, unless an option or the URL has one\n";
+
 bool nkvi_help_text(nkvi_out *out, const char *topic)
 {
     if (topic == NULL) {
@@ -133,6 +203,10 @@ bool nkvi_help_text(nkvi_out *out, const char *topic)
         nkvi_options_help(out, NKVI_FOR_REPLAY);
         nkvi_out_text(out, exit_status);
         nkvi_out_text(out, environment);
+    } else if (strcmp(topic, "lmcache") == 0) {
+        nkvi_out_text(out, lmcache_head);
+        nkvi_options_help(out, NKVI_FOR_LMCACHE);
+        nkvi_out_text(out, lmcache_status);
     } else {
         return false;
     }
@@ -145,7 +219,7 @@ int nkvi_help_print(const char *topic)
     int status = NKVI_EXIT_OK;
 
     if (!nkvi_help_text(&out, topic)) {
-        fprintf(stderr, "nearkv: there is no help on %s; topics: shell, replay\n", topic);
+        fprintf(stderr, "nearkv: there is no help on %s; topics: shell, replay, lmcache\n", topic);
         return NKVI_EXIT_USAGE;
     }
     if (!nkvi_out_write(&out, stdout)) {

@@ -8,6 +8,7 @@
 #include "cli/connect.h"
 #include "cli/ending.h"
 #include "cli/help.h"
+#include "cli/lmcache.h"
 #include "cli/replay.h"
 #include "cli/secret.h"
 #include "cli/shell.h"
@@ -54,6 +55,9 @@ int main(int argc, char **argv)
     if (strcmp(command, "replay") == 0) {
         return nkvi_replay_main(argc - 2, argv + 2);
     }
+    if (strcmp(command, "lmcache") == 0) {
+        return nkvi_lmc_main(argc - 2, argv + 2);
+    }
     if (is(command, "version", "--version")) {
         return print_version();
     }
@@ -63,7 +67,8 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         nkvi_secret_wipe_url(argv[i]);
     }
-    fprintf(stderr, "nearkv: %s%s; commands: shell, replay, help; nearkv --help tells more\n",
+    fprintf(stderr,
+            "nearkv: %s%s; commands: shell, replay, lmcache, help; nearkv --help tells more\n",
             *command != '\0' ? "no such command: " : "a command is missing", command);
     return NKVI_EXIT_USAGE;
 }

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nearkv/lmcache_key.h>
+
 #include "cli/must.h"
 #include "cli/secret.h"
 #include "cli/values.h"
@@ -31,30 +33,38 @@ typedef struct row {
 
 #define TO(field) offsetof(nkvi_settings, field)
 #define BOTH      (NKVI_FOR_SHELL | NKVI_FOR_REPLAY)
+#define ALL       (BOTH | NKVI_FOR_LMCACHE)
+#define SIZES     (NKVI_FOR_PUT | NKVI_FOR_GET | NKVI_FOR_CONTAINS) /* that deal with sizes */
 #define DAY_MS    (INT64_C(24) * 3600 * 1000)
 #define MANY      INT64_C(9000000000000) /* 285 years in ms */
 
+#define PLAIN_BYTES_MAX \
+    (INT64_C(32) << 20) /* a value that goes through the queue of a connection */
+#define LAYOUT_SINGLE 3
+
 static const row rows[] = {
-    {"url", "URL", TEXT, TO(url), BOTH, NULL, 0, 0,
+    {"url", "URL", TEXT, TO(url), ALL, NULL, 0, 0,
      "redis://[[user][:password]@]host[:port][/db] or unix://[[user][:password]@]/path[?db=N]; "
      "default redis://localhost:6379"},
     {"embedded", NULL, FLAG, TO(embedded), BOTH, NULL, 0, 0,
      "start a private redis-server on a unix socket in a directory of its own, and stop it at the "
      "end, however the end comes"},
-    {"username", "NAME", TEXT, TO(username), BOTH, NULL, 0, 0, "wins over the URL's"},
-    {"password", "PASSWORD", SECRET, TO(password), BOTH, NULL, 0, 0,
+    {"username", "NAME", TEXT, TO(username), ALL, NULL, 0, 0, "wins over the URL's"},
+    {"password", "PASSWORD", SECRET, TO(password), ALL, NULL, 0, 0,
      "wins over all others; second best, because others may see it in the process list for the "
      "moment before it is overwritten there"},
-    {"password-file", "FILE", TEXT, TO(password_file), BOTH, NULL, 0, 0,
+    {"password-file", "FILE", TEXT, TO(password_file), ALL, NULL, 0, 0,
      "the password is the first line of this file; wins over the URL's"},
-    {"password-env", "NAME", TEXT, TO(password_env), BOTH, NKVI_SECRET_ENV, 0, 0,
+    {"password-env", "NAME", TEXT, TO(password_env), ALL, NKVI_SECRET_ENV, 0, 0,
      "the password is the value of this environment variable, if no other is given; one that is "
      "named here must be set"},
-    {"db", "N", INTEGER, TO(db), BOTH, "-1", -1, INT32_MAX, "database; -1: the URL's"},
-    {"client-name", "NAME", TEXT, TO(client_name), BOTH, NULL, 0, 0,
+    {"db", "N", INTEGER, TO(db), ALL, "-1", -1, INT32_MAX, "database; -1: the URL's"},
+    {"client-name", "NAME", TEXT, TO(client_name), ALL, NULL, 0, 0,
      "what CLIENT LIST shows; default nearkv"},
     {"timeout", "TIME", TIME, TO(timeout_ms), BOTH, "5", 1, DAY_MS, "deadline of a command"},
-    {"connect-timeout", "TIME", TIME, TO(connect_timeout_ms), BOTH, "2", 1, DAY_MS,
+    {"timeout", "TIME", TIME, TO(timeout_ms), NKVI_FOR_LMCACHE, "10", 1, DAY_MS,
+     "deadline of an operation; every file of put and get is one"},
+    {"connect-timeout", "TIME", TIME, TO(connect_timeout_ms), ALL, "2", 1, DAY_MS,
      "deadline of a connection attempt"},
     {"no-cache", NULL, FLAG, TO(no_cache), NKVI_FOR_SHELL, NULL, 0, 0,
      "cache nothing: every command goes to the server"},
@@ -96,8 +106,21 @@ static const row rows[] = {
      "the request waits"},
     {"threads", "N", INTEGER, TO(threads), NKVI_FOR_REPLAY, "1", 1, 256,
      "so many threads share the requests"},
-    {"value-bytes", "BYTES", BYTES, TO(value_bytes), NKVI_FOR_REPLAY, "2048", 1, 32 << 20,
-     "size of a block"},
+    {"block-bytes", "BYTES", BYTES, TO(block_bytes), NKVI_FOR_REPLAY, "2048", 1, 512 << 20,
+     "size of a block; without --layout 32m at most"},
+    {"value-bytes", "BYTES", BYTES, TO(block_bytes), NKVI_FOR_REPLAY, "2048", 1, 512 << 20,
+     "another name of --block-bytes"},
+    {"layout", "none|plain|colon|hash-tag|single", CHOICE, TO(replay_layout), NKVI_FOR_REPLAY,
+     "none", 0, 0,
+     "blocks are chunks of LMCache under these keys, with metadata but for single; none: values of "
+     "plain keys"},
+    {"cache-payloads", NULL, FLAG, TO(cache_payloads), NKVI_FOR_REPLAY, NULL, 0, 0,
+     "with --layout: keep the chunks themselves in the cache too, not their metadata alone"},
+    {"verify-payload", NULL, FLAG, TO(verify_payload), NKVI_FOR_REPLAY, NULL, 0, 0,
+     "with --layout: a lookup also asks for the payload's size, so that one that the server "
+     "evicted is not promised"},
+    {"cached-only", NULL, FLAG, TO(cached_only), NKVI_FOR_REPLAY, NULL, 0, 0,
+     "leave the side without the cache out: half the memory at the server, nothing to compare"},
     {"chunk", "N", INTEGER, TO(chunk), NKVI_FOR_REPLAY, "256", 1, 65536,
      "keys that are asked for in one call"},
     {"verify", NULL, FLAG, TO(verify), NKVI_FOR_REPLAY, NULL, 0, 0,
@@ -106,9 +129,28 @@ static const row rows[] = {
      "all keys begin so; a number of this run follows"},
     {"keep", NULL, FLAG, TO(keep), NKVI_FOR_REPLAY, NULL, 0, 0,
      "leave the keys on the server; else they are deleted at the end"},
-    {"json", NULL, FLAG, TO(json), BOTH, NULL, 0, 0,
-     "output for programs: JSON, one object a line"},
-    {"help", NULL, FLAG, TO(help), BOTH, NULL, 0, 0, "show this text"},
+    {"layout", "plain|colon|hash-tag|single", CHOICE, TO(layout), NKVI_FOR_LMCACHE, "plain", 0, 0,
+     "the keys of a chunk K: Kmetadata and Kkv_bytes; K:metadata and K:kv_bytes; {K}:metadata and "
+     "{K}:kv_bytes; K alone, without metadata"},
+    {"meta", "META", TEXT, TO(meta), NKVI_FOR_PUT, NULL, 0, 0,
+     "the chunks' metadata; default: bytes, fmt=BINARY_BUFFER"},
+    {"padding", "zeros|ones|none", CHOICE, TO(padding), NKVI_FOR_PUT, "zeros", 0, 0,
+     "how a shape of fewer than four sizes is written: zeros behind, as LMCache does now; ones in "
+     "front, as it did before; not at all: there must be four"},
+    {"ttl", "TIME", TIME, TO(ttl_ms), NKVI_FOR_PUT, "0", 0, MANY,
+     "expiry of the chunks, in whole seconds; 0: none"},
+    {"meta-file", "FILE", TEXT, TO(meta_file), NKVI_FOR_GET, NULL, 0, 0,
+     "write the chunks' metadata to FILE as --meta takes it: a line for each KEY, empty where "
+     "there "
+     "is none; -: standard output"},
+    {"chunk-bytes", "BYTES", BYTES, TO(chunk_bytes), SIZES, "0", 0, 512 << 20,
+     "with --layout single, the size that every chunk has: another is refused by put, and counts "
+     "as "
+     "not there for get, and for contains with --verify-payload; 0: any"},
+    {"verify-payload", NULL, FLAG, TO(verify_payload), NKVI_FOR_GET | NKVI_FOR_CONTAINS, NULL, 0, 0,
+     "look at the payload's size too: a chunk whose payload was evicted is not there"},
+    {"json", NULL, FLAG, TO(json), ALL, NULL, 0, 0, "output for programs: JSON, one object a line"},
+    {"help", NULL, FLAG, TO(help), ALL, NULL, 0, 0, "show this text"},
 };
 
 #define ROWS (sizeof rows / sizeof rows[0])
@@ -118,9 +160,27 @@ static void *field(nkvi_settings *settings, const row *option)
     return (char *)settings + option->offset;
 }
 
-static const char *command_name(unsigned command)
+/* In the order of their bits. */
+static const char *const command_names[] = {"shell",       "replay",           "lmcache put",
+                                            "lmcache get", "lmcache contains", "lmcache ls",
+                                            "lmcache rm"};
+
+#define COMMANDS (sizeof command_names / sizeof command_names[0])
+
+const char *nkvi_options_command(unsigned command)
 {
-    return command == NKVI_FOR_SHELL ? "shell" : "replay";
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (command == 1U << i) {
+            return command_names[i];
+        }
+    }
+    return "lmcache";
+}
+
+/* The topic of the help that has the command's options. */
+static const char *topic_of(unsigned command)
+{
+    return (command & NKVI_FOR_LMCACHE) != 0 ? "lmcache" : nkvi_options_command(command);
 }
 
 /* ---- One value ------------------------------------------------------------------------------- */
@@ -273,7 +333,7 @@ static const row *find(const char *name, size_t len, unsigned command)
 static bool fail(const arguments *in, const char *what, const char *argument)
 {
     nkvi_out_printf(in->error, "nearkv %s: %s: %s; nearkv help %s lists what is allowed\n",
-                    command_name(in->command), argument, what, command_name(in->command));
+                    nkvi_options_command(in->command), argument, what, topic_of(in->command));
     return false;
 }
 
@@ -298,13 +358,13 @@ static bool take_option(nkvi_settings *settings, arguments *in, size_t len, char
         return fail(in, "no such option", argument);
     }
     if (option->kind == FLAG && value != NULL) {
-        nkvi_out_printf(in->error, "nearkv %s: --%s takes no value\n", command_name(in->command),
-                        option->name);
+        nkvi_out_printf(in->error, "nearkv %s: --%s takes no value\n",
+                        nkvi_options_command(in->command), option->name);
         return false;
     }
     if (option->kind != FLAG && value == NULL) {
         if (in->next == in->argc) {
-            nkvi_out_printf(in->error, "nearkv %s: --%s needs ", command_name(in->command),
+            nkvi_out_printf(in->error, "nearkv %s: --%s needs ", nkvi_options_command(in->command),
                             option->name);
             add_allowed(in->error, option);
             nkvi_out_char(in->error, '\n');
@@ -314,7 +374,7 @@ static bool take_option(nkvi_settings *settings, arguments *in, size_t len, char
     }
     bool allowed = set(settings, option, value);
     if (!allowed) {
-        nkvi_out_printf(in->error, "nearkv %s: --%s takes ", command_name(in->command),
+        nkvi_out_printf(in->error, "nearkv %s: --%s takes ", nkvi_options_command(in->command),
                         option->name);
         add_allowed(in->error, option);
         nkvi_out_printf(in->error, ", not \"%s\"\n", value != NULL ? value : "");
@@ -325,21 +385,68 @@ static bool take_option(nkvi_settings *settings, arguments *in, size_t len, char
     return allowed;
 }
 
+/* Takes the words behind "--". */
+static void take_rest(nkvi_settings *settings, arguments *in)
+{
+    if ((in->command & NKVI_FOR_LMCACHE) == 0) {
+        settings->rest = in->argv + in->next;
+        settings->rest_n = (size_t)(in->argc - in->next);
+        return;
+    }
+    while (in->next < in->argc) {
+        settings->rest[settings->rest_n++] = in->argv[in->next++];
+    }
+}
+
+/* Whether a word is the address of a server rather than the name of something. */
+static bool is_address(const char *word)
+{
+    static const char *const schemes[] = {"redis://", "rediss://", "unix://"};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (strncmp(word, schemes[i], strlen(schemes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes a word that is no option. */
+static bool take_word(nkvi_settings *settings, arguments *in, char *word)
+{
+    if ((in->command & NKVI_FOR_LMCACHE) == 0) {
+        nkvi_secret_wipe_url(word); /* a URL that stands where none is wanted */
+        return fail(in, "what is this for? Options begin with --", word);
+    }
+    if (is_address(word)) {
+        nkvi_secret_wipe_url(word);
+        return fail(in, "a server stands behind --url, a key that looks like one behind --", word);
+    }
+    if (*word == '-' && word[1] != '\0') {
+        return fail(in, "options begin with --, a name that begins with - stands behind --", word);
+    }
+    settings->rest[settings->rest_n++] = word;
+    return true;
+}
+
 static bool take_arguments(nkvi_settings *settings, arguments *in)
 {
+    if ((in->command & NKVI_FOR_LMCACHE) != 0) {
+        settings->rest = in->argv; /* a word's place is never in front of those taken so far */
+    }
     while (in->next < in->argc) {
         char *argument = in->argv[in->next++];
 
         if (strcmp(argument, "--") == 0) {
-            settings->rest = in->argv + in->next;
-            settings->rest_n = (size_t)(in->argc - in->next);
+            take_rest(settings, in);
             return true;
         }
         if (strcmp(argument, "-h") == 0) {
             settings->help = 1;
         } else if (strncmp(argument, "--", 2) != 0) {
-            nkvi_secret_wipe_url(argument); /* a URL that stands where none is wanted */
-            return fail(in, "what is this for? Options begin with --", argument);
+            if (!take_word(settings, in, argument)) {
+                return false;
+            }
         } else {
             char *equals = strchr(argument, '=');
             size_t len = equals != NULL ? (size_t)(equals - argument) - 2 : strlen(argument) - 2;
@@ -349,6 +456,49 @@ static bool take_arguments(nkvi_settings *settings, arguments *in)
         }
     }
     return true;
+}
+
+/* The same for `nearkv replay`. */
+static const char *check_replay(const nkvi_settings *settings)
+{
+    bool chunks = settings->replay_layout > 0;
+
+    if (settings->rest_n > 0) {
+        return "nothing may follow --";
+    }
+    if (settings->trace != NULL && settings->synthetic) {
+        return "--trace FILE or --synthetic, not both";
+    }
+    if (settings->trace == NULL && !settings->synthetic) {
+        return "what is to be replayed? Give --trace FILE or --synthetic";
+    }
+    if (!chunks && (settings->cache_payloads || settings->verify_payload)) {
+        return "--cache-payloads and --verify-payload need chunks: give --layout too";
+    }
+    if (!chunks && settings->block_bytes > PLAIN_BYTES_MAX) {
+        return "--block-bytes without --layout is at most 32m";
+    }
+    return NULL;
+}
+
+/* The same for `nearkv lmcache …`. */
+static const char *check_lmcache(const nkvi_settings *settings)
+{
+    bool single = settings->layout == NKV_LMCACHE_SINGLE_KEY;
+
+    if (settings->ttl_ms % 1000 != 0) {
+        return "--ttl takes whole seconds";
+    }
+    if (single && settings->meta != NULL) {
+        return "--layout single keeps no metadata: leave --meta out";
+    }
+    if (single && settings->meta_file != NULL) {
+        return "--layout single keeps no metadata: leave --meta-file out";
+    }
+    if (!single && settings->chunk_bytes > 0) {
+        return "--chunk-bytes is for --layout single: the others have metadata that says the size";
+    }
+    return NULL;
 }
 
 /* What no single row can tell.  Returns what is wrong, or NULL. */
@@ -361,19 +511,23 @@ static const char *check_together(const nkvi_settings *settings, unsigned comman
                                settings->username != NULL)) {
         return "the server of --embedded knows no users: leave --username and --password out";
     }
-    if (command != NKVI_FOR_REPLAY || settings->help) {
+    if (command == NKVI_FOR_SHELL || settings->help) {
         return NULL;
     }
-    if (settings->rest_n > 0) {
-        return "nothing may follow --";
+    return command == NKVI_FOR_REPLAY ? check_replay(settings) : check_lmcache(settings);
+}
+
+/* Sets what the user does not: the defaults of all commands, because the library's options are
+ * filled from all fields, and then those that are this command's own.                            */
+static void set_defaults(nkvi_settings *settings, unsigned command)
+{
+    for (int own = 0; own < 2; own++) {
+        for (size_t i = 0; i < ROWS; i++) {
+            if (rows[i].initial != NULL && (!own || (rows[i].commands & command) != 0)) {
+                (void)set(settings, &rows[i], rows[i].initial);
+            }
+        }
     }
-    if (settings->trace != NULL && settings->synthetic) {
-        return "--trace FILE or --synthetic, not both";
-    }
-    if (settings->trace == NULL && !settings->synthetic) {
-        return "what is to be replayed? Give --trace FILE or --synthetic";
-    }
-    return NULL;
 }
 
 bool nkvi_options_parse(nkvi_settings *settings, unsigned command, int argc, char **argv,
@@ -382,15 +536,11 @@ bool nkvi_options_parse(nkvi_settings *settings, unsigned command, int argc, cha
     arguments in = {command, argc, argv, 0, error};
 
     *settings = (nkvi_settings){0};
-    for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].initial != NULL) {
-            (void)set(settings, &rows[i], rows[i].initial);
-        }
-    }
+    set_defaults(settings, command);
     bool fine = take_arguments(settings, &in);
     const char *wrong = fine ? check_together(settings, command) : NULL;
     if (wrong != NULL) {
-        nkvi_out_printf(error, "nearkv %s: %s\n", command_name(command), wrong);
+        nkvi_out_printf(error, "nearkv %s: %s\n", nkvi_options_command(command), wrong);
     }
     if (!fine || wrong != NULL) {
         nkvi_settings_clear(settings);
@@ -445,13 +595,31 @@ static void add_wrapped(nkvi_out *out, const char *text, size_t indent)
     nkvi_out_char(out, '\n');
 }
 
-static void add_option_help(nkvi_out *out, const row *option)
+/* Which of the commands that this help is about take the option, if not all of them do. */
+static void add_takers(nkvi_out *out, const row *option, unsigned command)
+{
+    const char *before = "   (";
+
+    if ((option->commands & command) == command) {
+        return;
+    }
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if ((option->commands & command & 1U << i) != 0) {
+            nkvi_out_printf(out, "%s%s", before, strchr(command_names[i], ' ') + 1);
+            before = ", ";
+        }
+    }
+    nkvi_out_char(out, ')');
+}
+
+static void add_option_help(nkvi_out *out, const row *option, unsigned command)
 {
     nkvi_out text = {0};
 
-    nkvi_out_printf(out, "  --%s%s%s\n          ", option->name,
-                    option->argument != NULL ? " " : "",
+    nkvi_out_printf(out, "  --%s%s%s", option->name, option->argument != NULL ? " " : "",
                     option->argument != NULL ? option->argument : "");
+    add_takers(out, option, command);
+    nkvi_out_text(out, "\n          ");
     nkvi_out_text(&text, option->text);
     if (option->kind == INTEGER || option->kind == BYTES || option->kind == TIME ||
         option->kind == PERCENT) {
@@ -470,7 +638,7 @@ void nkvi_options_help(nkvi_out *out, unsigned command)
 {
     for (size_t i = 0; i < ROWS; i++) {
         if ((rows[i].commands & command) != 0) {
-            add_option_help(out, &rows[i]);
+            add_option_help(out, &rows[i], command);
         }
     }
     nkvi_out_text(out,

@@ -16,8 +16,15 @@
 #include "cli/out.h"
 
 /* Which commands take an option. */
-#define NKVI_FOR_SHELL  1U
-#define NKVI_FOR_REPLAY 2U
+#define NKVI_FOR_SHELL    1U
+#define NKVI_FOR_REPLAY   2U
+#define NKVI_FOR_PUT      4U /* nearkv lmcache put, and so on */
+#define NKVI_FOR_GET      8U
+#define NKVI_FOR_CONTAINS 16U
+#define NKVI_FOR_LS       32U
+#define NKVI_FOR_RM       64U
+#define NKVI_FOR_LMCACHE \
+    (NKVI_FOR_PUT | NKVI_FOR_GET | NKVI_FOR_CONTAINS | NKVI_FOR_LS | NKVI_FOR_RM)
 
 typedef struct nkvi_texts {
     char **text;
@@ -39,23 +46,33 @@ typedef struct nkvi_settings {
     int64_t json;
     /* replay */
     char *trace, *key_prefix;
-    int64_t synthetic, seed, requests, asks, threads, value_bytes, verify, chunk, keep;
+    int64_t synthetic, seed, requests, asks, threads, block_bytes, verify, chunk, keep;
+    int64_t replay_layout; /* 0: none, else a layout + 1 */
+    int64_t cached_only, cache_payloads;
+    /* lmcache */
+    int64_t layout, padding, ttl_ms, chunk_bytes, verify_payload;
+    char *meta, *meta_file;
     /* not in the table */
     int64_t help;
-    char **rest; /* the words behind "--"; they belong to argv */
+    char **rest; /* lmcache: the words that are no options; else those behind "--"; argv's */
     size_t rest_n;
 } nkvi_settings;
 
 /* Reads argv[0..argc) into `settings`, defaults first.  Passwords among the arguments, also the one
  * in a URL, are overwritten in argv once they are copied, so that the process list does not show
- * them; but for the moment before it did.  `command` is one of NKVI_FOR_….
+ * them; but for the moment before it did.  The words of lmcache that are no options are moved to
+ * the front of argv.  `command` is one of NKVI_FOR_….
  * Returns true; false: `error` has a line that says what was wrong and what is allowed.          */
 bool nkvi_options_parse(nkvi_settings *settings, unsigned command, int argc, char **argv,
                         nkvi_out *error);
 
 void nkvi_settings_clear(nkvi_settings *settings);
 
-/* The options of a command for --help, a paragraph each. */
+/* "lmcache put" */
+const char *nkvi_options_command(unsigned command);
+
+/* The options of a command for --help, a paragraph each; with NKVI_FOR_LMCACHE those of all its
+ * commands. */
 void nkvi_options_help(nkvi_out *out, unsigned command);
 
 /* The settings as the library's options, which borrow from `settings`. */

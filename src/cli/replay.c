@@ -61,8 +61,9 @@ static void *work(void *argument)
     uint64_t number;
 
     while ((number = take_request(worker)) != 0) {
-        int first = number % 2 == 0 ? NKVI_SIDE_PLAIN : NKVI_SIDE_CACHE;
-        if (!nkvi_replay_side(worker, first) || !nkvi_replay_side(worker, 1 - first)) {
+        bool both = worker->replay->sides == NKVI_SIDES;
+        int first = both && number % 2 == 0 ? NKVI_SIDE_PLAIN : NKVI_SIDE_CACHE;
+        if (!nkvi_replay_side(worker, first) || (both && !nkvi_replay_side(worker, 1 - first))) {
             break;
         }
     }
@@ -80,13 +81,14 @@ static void add_worker(nkvi_replay_result *result, const nkvi_worker *worker)
         into->fetches_local += from->fetches_local;
         into->found += from->found;
         into->stored += from->stored;
+        into->fetched_bytes += from->fetched_bytes;
+        into->stored_bytes += from->stored_bytes;
         nkvi_latency_merge(&into->lookup, &from->lookup);
         nkvi_latency_merge(&into->fetch, &from->fetch);
         nkvi_latency_merge(&into->store, &from->store);
         nkvi_latency_merge(&into->answer, &from->answer);
     }
-    result->verify.compared += worker->verify.compared;
-    result->verify.mismatches += worker->verify.mismatches;
+    result->verify.mismatches += worker->mismatches;
 }
 
 static void clear_worker(nkvi_worker *worker)
@@ -96,8 +98,29 @@ static void clear_worker(nkvi_worker *worker)
     free(worker->key);
     free(worker->result);
     free(worker->value);
+    free(worker->expect);
     free(worker->set);
     free(worker->set_argv);
+    free(worker->item);
+    free(worker->check);
+    free(worker->meta);
+}
+
+/* Gives a worker its buffers. */
+static void equip(nkvi_worker *worker, nkvi_replay *replay)
+{
+    size_t n = replay->batch_max, bytes = (size_t)replay->settings->block_bytes;
+
+    worker->replay = replay;
+    worker->value = nkvi_must_alloc(n, bytes);
+    if (replay->checker != NULL) {
+        worker->expect = nkvi_must_alloc(1, bytes);
+        worker->check = nkvi_must_alloc(n, sizeof *worker->check);
+    }
+    worker->set = nkvi_must_alloc(n, sizeof *worker->set);
+    worker->set_argv = nkvi_must_alloc(n, sizeof *worker->set_argv);
+    worker->item = nkvi_must_alloc(n, sizeof *worker->item);
+    worker->meta = nkvi_must_alloc(n, sizeof *worker->meta);
 }
 
 /* Runs the workers and adds up what they counted.  The calling thread is one of them. */
@@ -108,10 +131,7 @@ static void run_workers(nkvi_replay *replay, nkvi_replay_result *result)
     pthread_t *thread = nkvi_must_alloc(n, sizeof *thread);
 
     for (size_t i = 0; i < n; i++) {
-        worker[i].replay = replay;
-        worker[i].value = nkvi_must_alloc(replay->sets_max, (size_t)replay->settings->value_bytes);
-        worker[i].set = nkvi_must_alloc(replay->sets_max, sizeof *worker[i].set);
-        worker[i].set_argv = nkvi_must_alloc(replay->sets_max, sizeof *worker[i].set_argv);
+        equip(&worker[i], replay);
     }
     for (size_t i = 1; i < n; i++) {
         if (pthread_create(&thread[i], NULL, work, &worker[i]) != 0) {
@@ -169,7 +189,7 @@ static bool delete_some(nkvi_replay *replay, int side, const uint64_t *ids, size
     }
     nkv_status status = NKV_ECONN;
     for (int i = 0; i < DELETE_TRIES && status == NKV_ECONN; i++) {
-        status = nkv_del(replay->client[NKVI_SIDE_PLAIN], keys, n, NULL, NULL);
+        status = replay->way->forget(replay, keys, n);
     }
     nkvi_out_clear(&names);
     return status >= 0;
@@ -186,8 +206,9 @@ static void delete_keys(nkvi_replay *replay)
         more = nkvi_ids_next(&replay->ids, &at, &ids[n]);
         n += more;
         if (n == DELETE_KEYS || (!more && n > 0)) {
-            fine = delete_some(replay, NKVI_SIDE_CACHE, ids, n) &&
-                   delete_some(replay, NKVI_SIDE_PLAIN, ids, n);
+            for (int side = 0; side < replay->sides && fine; side++) {
+                fine = delete_some(replay, side, ids, n);
+            }
             n = 0;
         }
     }
@@ -198,11 +219,32 @@ static void delete_keys(nkvi_replay *replay)
 
 /* ---- The run --------------------------------------------------------------------------------- */
 
-static uint64_t round_trips(nkv_client *client)
+static nkv_stats stats_of(nkv_client *client)
 {
     nkv_stats stats = {.struct_size = sizeof stats};
 
-    return nkv_client_stats(client, &stats) >= 0 ? stats.round_trips : 0;
+    if (client == NULL || nkv_client_stats(client, &stats) < 0) {
+        stats = (nkv_stats){.struct_size = sizeof stats};
+    }
+    return stats;
+}
+
+/* How many keys were asked for on a side, and for how many the cache answered.  Of chunks the
+ * client alone knows: it counts metadata, and payloads that the cache is asked for. */
+static void add_up_keys(nkvi_replay_result *result, const nkvi_replay *replay, int side,
+                        const nkv_stats *before)
+{
+    const nkvi_side_count *count = &result->side[side];
+    nkv_stats now = stats_of(replay->client[side]);
+    bool counted = replay->settings->cache_payloads && side == NKVI_SIDE_CACHE;
+
+    result->round_trips[side] = now.round_trips - before->round_trips;
+    result->asked[side] = count->lookups + count->fetches;
+    result->local[side] = count->lookups_local + count->fetches_local;
+    if (result->chunks) {
+        result->asked[side] = now.reads - before->reads + (counted ? 0 : count->fetches);
+        result->local[side] = now.hits - before->hits;
+    }
 }
 
 static void report(const nkvi_replay *replay, const nkvi_replay_result *result)
@@ -222,24 +264,28 @@ static void report(const nkvi_replay *replay, const nkvi_replay_result *result)
 static int run(nkvi_replay *replay)
 {
     nkvi_replay_result *result = nkvi_must_alloc(1, sizeof *result);
-    uint64_t before[NKVI_SIDES];
+    nkv_stats before[NKVI_SIDES];
     int64_t began_ns = nkvi_stopwatch_ns();
 
     for (int i = 0; i < NKVI_SIDES; i++) {
-        before[i] = round_trips(replay->client[i]);
+        before[i] = stats_of(replay->client[i]);
     }
     nkvi_progress_start(&replay->progress, isatty(STDERR_FILENO), began_ns);
     nkvi_ending_patience(true);
     run_workers(replay, result);
     nkvi_progress_end(&replay->progress);
 
+    result->chunks = replay->settings->replay_layout > 0;
+    result->sides = replay->sides;
+    result->threads = replay->settings->threads;
     for (int i = 0; i < NKVI_SIDES; i++) {
-        result->round_trips[i] = round_trips(replay->client[i]) - before[i];
+        add_up_keys(result, replay, i, &before[i]);
     }
     result->requests = replay->requests;
     result->blocks = replay->blocks;
     result->distinct = replay->ids.n;
     result->verified = replay->checker != NULL;
+    result->verify.compared = result->local[NKVI_SIDE_CACHE];
     result->interrupted = nkvi_ending_asked() != 0;
     result->seconds = (double)(nkvi_stopwatch_ns() - began_ns) / 1e9;
     report(replay, result);
@@ -256,23 +302,39 @@ static int run(nkvi_replay *replay)
                                : NKVI_EXIT_FAILURE;
 }
 
-/* Connects the clients, runs, and lets go of them. */
-static int connect_and_run(nkvi_replay *replay)
+/* Connects the clients. */
+static int connect_all(nkvi_replay *replay)
 {
     const nkvi_settings *settings = replay->settings;
     int status = nkvi_connect(settings, false, &replay->client[NKVI_SIDE_CACHE]);
 
-    if (status == NKVI_EXIT_OK) {
+    if (status == NKVI_EXIT_OK && replay->sides == NKVI_SIDES) {
         status = nkvi_connect(settings, true, &replay->client[NKVI_SIDE_PLAIN]);
     }
     if (status == NKVI_EXIT_OK && settings->verify) {
         status = nkvi_connect(settings, true, &replay->checker);
     }
+    return status;
+}
+
+/* Connects the clients, runs, and lets go of them. */
+static int connect_and_run(nkvi_replay *replay, nkvi_out *error)
+{
+    const nkvi_settings *settings = replay->settings;
+    bool chunks = settings->replay_layout > 0;
+
+    replay->way = chunks ? &nkvi_replay_chunks : &nkvi_replay_plain;
+    replay->sides = settings->cached_only ? 1 : NKVI_SIDES;
+    int status = connect_all(replay);
+    if (status == NKVI_EXIT_OK && chunks && !nkvi_replay_open_chunks(replay, error)) {
+        status = NKVI_EXIT_USAGE;
+    }
     if (status == NKVI_EXIT_OK) {
         name_keys(replay);
-        replay->sets_max = nkvi_replay_sets_max(settings);
+        replay->batch_max = nkvi_replay_batch_max(settings);
         status = run(replay);
     }
+    nkvi_replay_close_chunks(replay);
     nkv_client_destroy(replay->checker);
     for (int i = 0; i < NKVI_SIDES; i++) {
         nkv_client_destroy(replay->client[i]);
@@ -295,7 +357,7 @@ static int prepare_and_run(nkvi_settings *settings, nkvi_out *error)
     }
     if (nkvi_secret_find(settings, error) &&
         (!settings->embedded || nkvi_embedded_start(&settings->url, error))) {
-        status = connect_and_run(&replay);
+        status = connect_and_run(&replay, error);
     }
     replay.source->close(replay.source);
     nkvi_ids_clear(&replay.ids);

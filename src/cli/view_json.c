@@ -70,6 +70,9 @@ static void json_stats(nkvi_out *out, const nkv_stats *stats)
     number(out, "round_trips", stats->round_trips);
     number(out, "barriers", stats->barriers);
     number(out, "inflight", stats->inflight);
+    number(out, "bulk_connections", stats->bulk_connections);
+    number(out, "bulk_waiting", stats->bulk_waiting);
+    number(out, "bulk_copied", stats->bulk_copied);
     nkvi_out_text(out, "\"confidence\":");
     nkvi_json_out_double(out, stats->confidence);
     nkvi_out_text(out, "}}\n");

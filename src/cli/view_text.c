@@ -218,6 +218,11 @@ static void text_stats(nkvi_out *out, const nkv_stats *stats)
     row(out, "bytes", stats->cache.bytes);
     row(out, "round trips", stats->round_trips);
     row(out, "reconnects", stats->reconnects);
+    if (stats->bulk_connections > 0) {
+        row(out, "bulk connections", stats->bulk_connections);
+        row(out, "bulk waiting", stats->bulk_waiting);
+        row(out, "bulk copied", stats->bulk_copied);
+    }
     nkvi_out_printf(out, "%-16s %.3f %%\n", "confidence", stats->confidence);
 }
 

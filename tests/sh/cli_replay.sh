@@ -24,6 +24,17 @@ while read -r server; do
     is "three threads: exit status 0" $? 0
     is "three threads: all requests" "$(number requests "$out")" 200
     has "three threads: no mismatch" "$out" '"mismatches":0}'
+    for layout in plain colon hash-tag single; do
+        out=$(timeout 120 "$nearkv" replay --embedded --synthetic --requests 60 --verify --json \
+            --layout "$layout" --block-bytes 4k)
+        is "layout $layout: exit status 0" $? 0
+        has "layout $layout: no mismatch" "$out" '"mismatches":0}'
+        matches "layout $layout: something is local" "$(number local "$out")" '[1-9][0-9]*'
+        out=$(timeout 120 "$nearkv" replay --embedded --synthetic --requests 60 --verify --json \
+            --layout "$layout" --block-bytes 5001 --cache-payloads --threads 3 --max-bytes 4m)
+        is "layout $layout, payloads cached, three threads: exit status 0" $? 0
+        has "layout $layout, payloads cached, three threads: no mismatch" "$out" '"mismatches":0}'
+    done
     unset NEARKV_REDIS_SERVER
 done < <(servers)
 
@@ -50,6 +61,34 @@ out=$(timeout 60 "$nearkv" replay --embedded --trace - --json --requests 2 <"$tm
 is "a trace from standard input, limited" "$(number requests "$out")" 2
 out=$(timeout 60 "$nearkv" replay --embedded --trace "$tmp/trace" --json --chunk 1 --value-bytes 1)
 is "one key at a time: the same prefix hits" "$(number prefix_hits "$out")" 8
+
+out=$(timeout 60 "$nearkv" replay --embedded --trace "$tmp/trace" --json --chunk 1 --block-bytes 1)
+is "a block has two names for its size" "$(number prefix_hits "$out")" 8
+
+# The same figures with chunks of LMCache.
+chunks() {
+    timeout 60 "$nearkv" replay --embedded --trace "$tmp/trace" --json --verify --layout plain \
+        --block-bytes 64K "$@"
+}
+out=$(chunks)
+is "chunks: exit status 0" $? 0
+is "chunks: prefix hits" "$(number prefix_hits "$out")" 8
+has "chunks: stored once each" "$out" '"stored":5,"fetched_bytes":524288,"stored_bytes":327680,'
+matches "chunks: the rate of what was fetched" "$out" '.*"fetched_bytes_per_s":[1-9][0-9]*,.*'
+has "chunks: without a cache nothing is local" "${out#*uncached}" '"local":0,"lookups"'
+metadata_local=$(number local "$out")
+out=$(chunks --cache-payloads)
+is "chunks, payloads cached: exit status 0" $? 0
+# Of 8 payloads 0 and 1 come three times and 3 twice: the first of each is the server's.
+is "chunks, payloads cached: more is local" "$(number local "$out")" $((metadata_local + 5))
+has "chunks, payloads cached: no mismatch" "$out" '"mismatches":0}'
+out=$(chunks --chunk 1)
+is "chunks, one key at a time: the same prefix hits" "$(number prefix_hits "$out")" 8
+out=$(chunks --cached-only)
+is "the cached side alone: exit status 0" $? 0
+has "the cached side alone: JSON" "$out" ',"uncached":null,"speedup":null,'
+out=$(timeout 60 "$nearkv" replay --embedded --trace "$tmp/trace" --cached-only)
+lacks "the cached side alone: one column" "$out" "without"
 
 printf '{"hash_ids":[1]}\n{"hash_ids":[1,-1]}\n' >"$tmp/bad"
 out=$(timeout 60 "$nearkv" replay --embedded --trace "$tmp/bad" --json 2>"$tmp/err")
@@ -114,6 +153,21 @@ key=$("${server_cli[@]}" KEYS 'test:*' | head -n 1)
 matches "what is kept expires" "$("${server_cli[@]}" TTL "$key")" '8[0-9]{4}'
 is "what is kept has the size of a block" "$("${server_cli[@]}" STRLEN "$key")" 2048
 
+timeout 60 "$nearkv" replay --url "$url" --synthetic --requests 20 --json --layout hash-tag >/dev/null
+is "chunks on a shared server: exit status 0" $? 0
+is "chunks on a shared server: nothing of ours is left" "$("${server_cli[@]}" KEYS '*near*')" ""
+timeout 60 "$nearkv" replay --url "$url" --trace "$tmp/trace" --json --keep --layout hash-tag \
+    --block-bytes 64k --key-prefix "chunk:" >/dev/null
+is "chunks that are kept: metadata and payload" "$("${server_cli[@]}" KEYS '{chunk:*:c:4}:*' | sort |
+    sed 's/{chunk:[0-9a-f]*/{/' | tr '\n' ' ')" "{:c:4}:kv_bytes {:c:4}:metadata "
+key=$("${server_cli[@]}" KEYS '{chunk:*:c:4}:kv_bytes')
+matches "chunks that are kept expire" "$("${server_cli[@]}" TTL "$key")" '8[0-9]{4}'
+is "chunks that are kept have their size" "$("${server_cli[@]}" STRLEN "$key")" 65536
+key=${key#\{}
+out=$(NEARKV_PASSWORD=pw "$nearkv" lmcache contains --url "redis://127.0.0.1:$server_port" \
+    --layout hash-tag "${key%\}*}")
+has "chunks that are kept are LMCache's" "$out" "65536 bytes, fmt=KV_2LTD,dtype=bfloat16,shape=2x1x1x16384"
+
 # stored PATTERN: is there such a key?
 stored() {
     [ -n "$("${server_cli[@]}" --scan --pattern "$1")" ]
@@ -154,9 +208,40 @@ timeout 60 "$nearkv" replay --url "$url" --trace - --json --verify >"$tmp/out" 2
 is "a block that somebody changed: exit status 1" $? 1
 has "a block that somebody changed is counted" "$(cat "$tmp/out")" '"mismatches":1}'
 
+# The same with a chunk whose payload is kept in the cache: its metadata has not changed.
+timeout 60 "$nearkv" replay --url "$url" --trace - --json --verify --layout plain --cache-payloads \
+    >"$tmp/out" 2>"$tmp/err" < <(
+    echo '{"hash_ids":[1]}'
+    echo '{"hash_ids":[1]}'
+    soon stored 'nearkv:replay:*:c:1kv_bytes'
+    sleep 0.5
+    "${server_cli[@]}" SET "$("${server_cli[@]}" --scan --pattern 'nearkv:replay:*:c:1kv_bytes')" \
+        "$(printf 'x%.0s' {1..2048})" >/dev/null
+    echo '{"hash_ids":[1]}'
+)
+is "a payload that somebody changed: exit status 1" $? 1
+has "a payload that somebody changed is counted" "$(cat "$tmp/out")" '"mismatches":1}'
+
+# A server that evicts: what is gone there is no mismatch, once the cached client knows.
+"${server_cli[@]}" CONFIG SET maxmemory-policy allkeys-lru >/dev/null
+"${server_cli[@]}" CONFIG SET maxmemory 10mb >/dev/null
+for arguments in '' '--layout plain --cache-payloads' '--layout single --verify-payload --threads 2'; do
+    # shellcheck disable=SC2086
+    out=$(timeout 120 "$nearkv" replay --url "$url" --synthetic --requests 200 --json --verify \
+        --block-bytes 8k $arguments)
+    is "a server that evicts, $arguments: exit status 0" $? 0
+    has "a server that evicts, $arguments: no mismatch" "$out" '"mismatches":0}'
+done
+matches "it did evict" "$("${server_cli[@]}" INFO stats | tr -d '\r')" '.*evicted_keys:[1-9].*'
+"${server_cli[@]}" FLUSHALL >/dev/null
+
 # A server that has no room: the replay ends, and says why.
 "${server_cli[@]}" CONFIG SET maxmemory-policy noeviction >/dev/null
 "${server_cli[@]}" CONFIG SET maxmemory 1 >/dev/null
 timeout 60 "$nearkv" replay --url "$url" --synthetic --requests 50 --json >"$tmp/out" 2>"$tmp/err"
 is "a server without room: exit status 1" $? 1
 has "a server without room is told" "$(cat "$tmp/err")" "OOM"
+timeout 60 "$nearkv" replay --url "$url" --synthetic --requests 50 --json --layout plain \
+    >"$tmp/out" 2>"$tmp/err"
+is "a server without room for chunks: exit status 1" $? 1
+has "a server without room for chunks is told" "$(cat "$tmp/err")" "storing a block: OOM"

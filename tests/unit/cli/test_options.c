@@ -1,15 +1,17 @@
 /* tests/unit/cli/test_options.c - the option table: defaults, values, refusals, help. */
 #include <stdlib.h>
 
+#include <nearkv/lmcache_store.h>
+
 #include "cli/help.h"
 #include "cli/options.h"
 #include "unit/cli/out_text.h"
 
 #define ARGUMENTS_MAX 12
 
-/* The arguments, which the parser may write to. */
+/* The arguments, which the parser may write to, and move. */
 typedef struct line {
-    char *word[ARGUMENTS_MAX];
+    char *word[ARGUMENTS_MAX], *own[ARGUMENTS_MAX];
     int n;
 } line;
 
@@ -20,7 +22,9 @@ static line words(const char *text)
 
     while ((word = strsep(&rest, " ")) != NULL) {
         if (*word != '\0') {
-            result.word[result.n++] = strdup(word);
+            result.own[result.n] = strdup(word);
+            result.word[result.n] = result.own[result.n];
+            result.n++;
         }
     }
     free(copy);
@@ -30,7 +34,7 @@ static line words(const char *text)
 static void forget(line *arguments)
 {
     for (int i = 0; i < arguments->n; i++) {
-        free(arguments->word[i]);
+        free(arguments->own[i]);
     }
 }
 
@@ -231,6 +235,81 @@ Test(cli_options, words_behind_two_dashes_are_a_command)
     nkvi_settings_clear(&settings);
 }
 
+Test(cli_options, words_of_lmcache_stand_anywhere)
+{
+    char *arguments[] = {"k1", "--json", "f1", "--layout=colon", "-", "--", "--k2", "--json"};
+    nkvi_settings settings;
+    nkvi_out error = {0};
+
+    cr_assert(nkvi_options_parse(&settings, NKVI_FOR_PUT, 8, arguments, &error));
+    cr_assert_eq(settings.json, 1);
+    cr_assert_eq(settings.layout, NKV_LMCACHE_COLON_SUFFIX);
+    cr_assert_eq(settings.rest_n, 5);
+    cr_assert_str_eq(settings.rest[0], "k1");
+    cr_assert_str_eq(settings.rest[1], "f1");
+    cr_assert_str_eq(settings.rest[2], "-");
+    cr_assert_str_eq(settings.rest[3], "--k2");
+    cr_assert_str_eq(settings.rest[4], "--json");
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_options, defaults_of_lmcache_are_its_own)
+{
+    nkvi_settings settings = parsed(NKVI_FOR_GET, "");
+    nkv_options options;
+
+    cr_assert_eq(settings.timeout_ms, 10000);
+    cr_assert_eq(settings.layout, NKV_LMCACHE_PLAIN_SUFFIX);
+    cr_assert_eq(settings.padding, NKV_LMCACHE_PAD_ZEROS);
+    cr_assert_eq(settings.ttl_ms, 0);
+    cr_assert_null(settings.meta);
+    nkvi_options_client(&settings, &options);
+    cr_assert_eq(options.cache_options.keys_max, 4096);
+    nkvi_settings_clear(&settings);
+    settings = parsed(NKVI_FOR_REPLAY, "--synthetic");
+    cr_assert_eq(settings.timeout_ms, 5000);
+    cr_assert_eq(settings.replay_layout, 0);
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_options, words_of_lmcache_that_are_none_are_refused)
+{
+    refused(NKVI_FOR_PUT, "-k f", "-k: options begin with --, a name that begins with - stands");
+    refused(NKVI_FOR_LS, "redis://:hunter2@h", "redis://:*******@h: a server stands behind --url");
+    refused(NKVI_FOR_RM, "--ttl 5",
+            "nearkv lmcache rm: --ttl: no such option; nearkv help lmcache");
+    refused(NKVI_FOR_GET, "--embedded", "--embedded: no such option");
+    refused(NKVI_FOR_PUT, "--layout braces", "one of plain|colon|hash-tag|single, not");
+    refused(NKVI_FOR_PUT, "--padding left", "one of zeros|ones|none");
+}
+
+Test(cli_options, contradictions_of_lmcache_are_refused)
+{
+    refused(NKVI_FOR_PUT, "--ttl 1500ms k f", "--ttl takes whole seconds");
+    refused(NKVI_FOR_PUT, "--ttl -1 k f", "0 or more");
+    refused(NKVI_FOR_PUT, "--layout single --meta fmt=BINARY k f", "leave --meta out");
+    refused(NKVI_FOR_GET, "--layout single --meta-file m k f", "leave --meta-file out");
+    refused(NKVI_FOR_PUT, "--chunk-bytes 5 k f", "--chunk-bytes is for --layout single");
+    refused(NKVI_FOR_REPLAY, "--synthetic --cache-payloads", "give --layout too");
+    refused(NKVI_FOR_REPLAY, "--synthetic --layout none --verify-payload", "give --layout too");
+    refused(NKVI_FOR_REPLAY, "--synthetic --block-bytes 33m", "without --layout is at most 32m");
+}
+
+Test(cli_options, a_block_has_two_names_for_its_size)
+{
+    nkvi_settings settings = parsed(NKVI_FOR_REPLAY, "--synthetic --value-bytes 5");
+
+    cr_assert_eq(settings.block_bytes, 5);
+    nkvi_settings_clear(&settings);
+    settings = parsed(NKVI_FOR_REPLAY, "--synthetic --block-bytes 64K");
+    cr_assert_eq(settings.block_bytes, 65536);
+    nkvi_settings_clear(&settings);
+    settings = parsed(NKVI_FOR_REPLAY, "--synthetic --block-bytes 80m --layout hash-tag");
+    cr_assert_eq(settings.block_bytes, INT64_C(80) << 20);
+    cr_assert_eq(settings.replay_layout - 1, NKV_LMCACHE_HASH_TAG);
+    nkvi_settings_clear(&settings);
+}
+
 Test(cli_options, help_names_every_option_with_range_and_default)
 {
     nkvi_out out = {0};
@@ -250,6 +329,14 @@ Test(cli_options, help_names_every_option_with_range_and_default)
     OUT_HAS(&out, "exit status");
     nkvi_out_clear(&out);
 
+    cr_assert(nkvi_help_text(&out, "lmcache"));
+    OUT_HAS(&out, "--layout plain|colon|hash-tag|single\n");
+    OUT_HAS(&out, "--meta META   (put)\n");
+    OUT_HAS(&out, "--chunk-bytes BYTES   (put, get, contains)\n");
+    OUT_HAS(&out, "default 10\n");
+    cr_assert_null(memmem(out.data, out.len, "--max-keys", 10));
+    nkvi_out_clear(&out);
+
     cr_assert(nkvi_help_text(&out, NULL));
     OUT_HAS(&out, "nearkv shell");
     nkvi_out_clear(&out);
@@ -259,7 +346,7 @@ Test(cli_options, help_names_every_option_with_range_and_default)
 
 Test(cli_options, help_is_not_much_wider_than_a_terminal)
 {
-    static const char *const topics[] = {NULL, "shell", "replay"};
+    static const char *const topics[] = {NULL, "shell", "replay", "lmcache"};
 
     for (size_t t = 0; t < sizeof topics / sizeof topics[0]; t++) {
         nkvi_out out = {0};

@@ -57,11 +57,14 @@ Test(cli_view_json, a_malformed_line_has_an_error_only)
 
 Test(cli_view_json, stats_have_the_promised_names)
 {
-    static const char *const names[] = {
-        "\"stats\":{",        "\"hits\":2,",   "\"misses\":3,", "\"invalidations\":14,",
-        "\"dirty\":52,",      "\"keys\":59,",  "\"bypass\":{",  "\"coalesced\":4,",
-        "\"evictions\":56,",  "\"bytes\":60,", "\"reads\":1,",  "\"round_trips\":19,",
-        "\"confidence\":99.5"};
+    static const char *const names[] = {"\"stats\":{",          "\"hits\":2,",
+                                        "\"misses\":3,",        "\"invalidations\":14,",
+                                        "\"dirty\":52,",        "\"keys\":59,",
+                                        "\"bypass\":{",         "\"coalesced\":4,",
+                                        "\"evictions\":56,",    "\"bytes\":60,",
+                                        "\"reads\":1,",         "\"round_trips\":19,",
+                                        "\"confidence\":99.5",  "\"bulk_connections\":21,",
+                                        "\"bulk_waiting\":22,", "\"bulk_copied\":23,"};
     nkv_stats stats = {.struct_size = sizeof stats,
                        .reads = 1,
                        .hits = 2,
@@ -69,6 +72,9 @@ Test(cli_view_json, stats_have_the_promised_names)
                        .coalesced = 4,
                        .invalidations = 14,
                        .round_trips = 19,
+                       .bulk_connections = 21,
+                       .bulk_waiting = 22,
+                       .bulk_copied = 23,
                        .confidence = 99.5};
     nkvi_out out = {0};
 
