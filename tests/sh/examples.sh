@@ -54,6 +54,10 @@ done
 url=unix://$folder/sock
 redis-cli -s "$folder/sock" set k v >/dev/null
 
+expect "chunks: asked, stored, and known from then on" \
+    $'0 of 3 chunks (asked the server)\n2 of 3 chunks (from the cache)\ngot 2, the first of 1048576 bytes, 4 layers' \
+    "$examples/chunks" "$url"
+refuses "chunks: without a URL" "$examples/chunks"
 expect "get: the first from the server, the others from the cache" \
     $'v  (from the server)\nv  (from the cache)\nv  (from the cache)' "$examples/get" "$url" k
 expect "get: a key that does not exist is cached, too" \
@@ -69,9 +73,20 @@ redis-cli -s "$folder/sock" set custom_cache:key v >/dev/null
 expect "custom_cache: a table of one's own" \
     $'read 1: done, from the server\nread 2: done, from the custom cache' \
     "$examples/custom_cache" "$url"
+expect "dir_connector: a directory of files behind the same client" \
+    $'first read: hello, from the file\nsecond read: hello, from the cache\nafter an outside write: good evening, from the file\nagain: good evening, from the cache\nbefore the lookups: good evening, from the cache\nprefix: 3 of 5, 0 keys answered by the cache\nprefix: 3 of 5, 4 keys answered by the cache' \
+    env TMPDIR="$folder" "$examples/dir_connector"
+if [ -z "$(find "$folder" -name 'dir_connector.*')" ]; then
+    echo "ok - dir_connector: leaves nothing behind"
+    passed=$((passed + 1))
+else
+    echo "not ok - dir_connector: leaves nothing behind"
+    failed=$((failed + 1))
+fi
 for name in get share own_loop custom_cache; do
     refuses "$name: says how it is used" "$examples/$name"
 done
+refuses "dir_connector: says how it is used" "$examples/dir_connector" one two
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

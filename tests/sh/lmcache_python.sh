@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# lmcache_python.sh - the Python plug of examples/lmcache against a real server: tests/python.
+
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 2
+build=${BUILD:-build/release}
+python=${PYTHON:-python3}
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then
+    echo "# there is no python3 of 3.8 or later here"
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+fi
+
+# The program itself: what is called python3 may be a script, and must not be preloaded into.
+python=$("$python" -c 'import sys; print(sys.executable)')
+NEARKV_LIBRARY=$(realpath "$build/libnearkv.so")
+export NEARKV_LIBRARY PATH=$PWD/deps/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+# An instrumented library finds its runtime only if that was loaded before everything else. What
+# the interpreter itself leaves behind at its end is not ours to report.
+case $build in
+*/asan)
+    runtime=$("${CC:-gcc}" -print-file-name=libasan.so)
+    preload=("LD_PRELOAD=$runtime" "ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0")
+    ;;
+*/tsan) preload=("LD_PRELOAD=$("${CC:-gcc}" -print-file-name=libtsan.so)") ;;
+*) preload=() ;;
+esac
+
+passed=0
+failed=0
+skipped=0
+for file in tests/python/*_test.py; do
+    output=$(env "${preload[@]}" "$python" -W error "$file" 2>&1)
+    status=$?
+    last=$(tail -n 1 <<<"$output")
+    if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+        skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
+        [ "$status" -eq 0 ] || [ "${BASH_REMATCH[2]}" -gt 0 ] || failed=$((failed + 1))
+    else
+        failed=$((failed + 1))
+    fi
+    printf '%s\n' "$output" | sed 's/^/# /'
+done
+echo "$passed passed, $failed failed$([ "$skipped" -eq 0 ] || echo ", $skipped skipped")"
+[ "$failed" -eq 0 ]
