@@ -1,7 +1,6 @@
 /* bench/bench_bulk.c - bulk lanes beside the least that moving the bytes can cost, in one run.
  *
- *      limit      one connection; GET: all commands written, answers received by recv() straight
- *                 into the buffers, whose sizes are known; SET: sendmsg() of header and value
+ *      limit      one connection and the bare system calls (limit.h)
  *      one, four  the pool with so many lanes
  *      per key    hiredis, one command after the other, the value copied to its place
  *
@@ -9,25 +8,20 @@
  * of the ratios to the limit within a round. Server: a private redis on a unix socket.
  *
  *      bench_bulk [ROUNDS]        5 rounds */
-#include <errno.h>
 #include <hiredis/hiredis.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "bench/bench.h"
+#include "bench/limit.h"
 #include "io/bulk.h"
 #include "tests/support/check.h"
 #include "tests/support/server.h"
 
-enum { ROUNDS_MAX = 31, KEYS_MAX = 4096, VARIANTS = 4, HEAD = 64 };
+enum { ROUNDS_MAX = 31, KEYS_MAX = 512, VARIANTS = 4, HEAD = 64, NAME = 24 };
 
 typedef struct shape {
     const char *name;
@@ -45,11 +39,12 @@ static const char *const variants[VARIANTS] = {"limit", "one", "four", "per key"
 
 typedef struct item {
     nkvi_bulk_op op;
-    char head[HEAD];
+    char name[NAME], head[HEAD];
     char *memory;
 } item;
 
 static item items[KEYS_MAX];
+static b_value values[KEYS_MAX];
 static const shape *now;
 static const char *path;
 static _Atomic unsigned left;
@@ -71,13 +66,12 @@ static void done(nkvi_bulk_op *op, nkv_status status, const nkv_reply *reply,
     atomic_fetch_sub(&left, 1);
 }
 
-static size_t head_of(char *head, unsigned key, bool put)
+static size_t head_of(item *it, bool put)
 {
-    char name[24];
-    int len = snprintf(name, sizeof name, "bench:key:%u", key);
-    int n = put ? snprintf(head, HEAD, "*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%zu\r\n", len, name,
-                           now->bytes)
-                : snprintf(head, HEAD, "*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\n", len, name);
+    size_t len = strlen(it->name);
+    int n = put ? snprintf(it->head, HEAD, "*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n", len,
+                           it->name, now->bytes)
+                : snprintf(it->head, HEAD, "*2\r\n$3\r\nGET\r\n$%zu\r\n%s\r\n", len, it->name);
     return (size_t)n;
 }
 
@@ -101,7 +95,7 @@ static void run_pool(nkvi_bulk *bulk, bool put)
     for (unsigned i = 0; i < now->keys; i++) {
         item *it = &items[i];
         it->op = (nkvi_bulk_op){.priority = put ? NKVI_PUT : NKVI_GET,
-                                .parts = {nkv_str_make(it->head, head_of(it->head, i, put))},
+                                .parts = {nkv_str_make(it->head, head_of(it, put))},
                                 .expect = put ? 0 : now->bytes,
                                 .deadline_ns = NKVI_NEVER,
                                 .room = room,
@@ -116,76 +110,6 @@ static void run_pool(nkvi_bulk *bulk, bool put)
     nkvi_bulk_submit(bulk, ops, now->keys);
     while (atomic_load(&left) > 0) {
         t_sleep_us(20);
-    }
-}
-
-/* ---- The limit ------------------------------------------------------------------------------- */
-
-static int connect_bare(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    T_REQUIRE(strlen(path) < sizeof address.sun_path);
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    T_REQUIRE(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-    return fd;
-}
-
-static void receive(int fd, char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = recv(fd, data, len, 0);
-        T_REQUIRE(n > 0);
-        data += n;
-        len -= (size_t)n;
-    }
-}
-
-static void limit_get(int fd)
-{
-    static char commands[KEYS_MAX * HEAD];
-    char head[32], end[2];
-    size_t len = 0;
-    for (unsigned i = 0; i < now->keys; i++) {
-        len += head_of(commands + len, i, false);
-    }
-    T_REQUIRE(send(fd, commands, len, MSG_NOSIGNAL) == (ssize_t)len);
-    size_t head_len = (size_t)snprintf(head, sizeof head, "$%zu\r\n", now->bytes);
-    for (unsigned i = 0; i < now->keys; i++) {
-        receive(fd, head, head_len);
-        receive(fd, items[i].memory, now->bytes);
-        receive(fd, end, 2);
-    }
-}
-
-static void limit_set(int fd)
-{
-    char ok[5];
-    for (unsigned i = 0; i < now->keys; i++) {
-        struct iovec pieces[3] = {{items[i].head, head_of(items[i].head, i, true)},
-                                  {items[i].memory, now->bytes},
-                                  {(void *)(uintptr_t) "\r\n", 2}};
-        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 3};
-        size_t total = pieces[0].iov_len + now->bytes + 2;
-        while (total > 0) {
-            ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
-            T_REQUIRE(n > 0);
-            total -= (size_t)n;
-            for (size_t left_over = (size_t)n; left_over > 0;) {
-                size_t part = message.msg_iov->iov_len;
-                part = part < left_over ? part : left_over;
-                message.msg_iov->iov_base = (char *)message.msg_iov->iov_base + part;
-                message.msg_iov->iov_len -= part;
-                left_over -= part;
-                if (message.msg_iov->iov_len == 0) {
-                    message.msg_iov++;
-                    message.msg_iovlen--;
-                }
-            }
-        }
-    }
-    for (unsigned i = 0; i < now->keys; i++) {
-        receive(fd, ok, sizeof ok);
     }
 }
 
@@ -209,7 +133,7 @@ static void per_key(redisContext *context, bool put)
 /* ---- Rounds ---------------------------------------------------------------------------------- */
 
 typedef struct bench {
-    int fd;
+    b_limit *limit;
     nkvi_bulk *pools[2];
     redisContext *context;
 } bench;
@@ -219,7 +143,7 @@ static double run(bench *b, unsigned variant, bool put)
     int64_t begin_ns = nkvi_now_ns();
     switch (variant) {
     case 0:
-        (put ? limit_set : limit_get)(b->fd);
+        b_limit_run(b->limit, put ? B_SET : B_GET);
         break;
     case 1:
     case 2:
@@ -256,6 +180,20 @@ static void show(bench *b, bool put, size_t rounds)
     printf("\n");
 }
 
+static void prepare(const shape *next, b_limit *limit)
+{
+    now = next;
+    for (unsigned i = 0; i < now->keys; i++) {
+        item *it = &items[i];
+        it->memory = malloc(now->bytes);
+        T_REQUIRE(it->memory != NULL);
+        memset(it->memory, (int)('a' + i % 26), now->bytes);
+        (void)snprintf(it->name, sizeof it->name, "bench:key:%u", i);
+        values[i] = (b_value){nkv_cstr(it->name), it->memory, now->bytes};
+    }
+    b_limit_prepare(limit, values, now->keys);
+}
+
 int main(int argc, char **argv)
 {
     size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 5;
@@ -266,7 +204,7 @@ int main(int argc, char **argv)
     t_server *server = t_server_start(&(t_server_options){.kind = "redis"});
     path = t_server_path(server);
     b_results_open();
-    bench b = {.fd = connect_bare(),
+    bench b = {.limit = b_limit_open((t_addr){.path = path}),
                .pools = {open_pool(1), open_pool(4)},
                .context = redisConnectUnix(path)};
     T_REQUIRE(b.context != NULL && b.context->err == 0);
@@ -276,19 +214,14 @@ int main(int argc, char **argv)
     }
     printf("\n");
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
-        now = &shapes[s];
-        for (unsigned i = 0; i < now->keys; i++) {
-            items[i].memory = malloc(now->bytes + 2);
-            T_REQUIRE(items[i].memory != NULL);
-            memset(items[i].memory, (int)('a' + i % 26), now->bytes);
-        }
+        prepare(&shapes[s], b.limit);
         show(&b, true, rounds);
         show(&b, false, rounds);
         for (unsigned i = 0; i < now->keys; i++) {
             free(items[i].memory);
         }
     }
-    (void)close(b.fd);
+    b_limit_close(b.limit);
     nkvi_bulk_destroy(b.pools[0]);
     nkvi_bulk_destroy(b.pools[1]);
     redisFree(b.context);
