@@ -12,6 +12,7 @@
 #   tests/support/*.c                  --> an archive that every test may draw from
 #   tests/<kind>/**/*.c                --> one Criterion program for each of unit model oom fake live
 #   tests/stress/*.c                   --> a plain program each
+#   tests/helpers/*.c                  --> a program each, for tests/sh
 #   tests/fuzz/fuzz_*.c                --> a libFuzzer program (PROFILE=fuzz) or a replay of its corpus
 #   examples/*.c  bench/bench_*.c      --> a program each
 #
@@ -121,6 +122,7 @@ CRITERION_KINDS := unit model oom fake live
 $(foreach k,$(CRITERION_KINDS),$(eval $(k)_src := $(call find_c,tests/$(k))))
 criterion_kinds := $(foreach k,$(CRITERION_KINDS),$(if $($(k)_src),$(k)))
 stress_src := $(sort $(wildcard tests/stress/*.c))
+helper_src := $(sort $(wildcard tests/helpers/*.c))
 fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 example_src := $(sort $(wildcard examples/*.c))
 bench_src := $(sort $(wildcard bench/bench_*.c))
@@ -141,6 +143,7 @@ CLI := $(if $(cli_src),$(B)/nearkv)
 
 kind_bins := $(criterion_kinds:%=$(B)/tests/%)
 stress_bins := $(patsubst tests/stress/%.c,$(B)/stress/%,$(stress_src))
+helper_bins := $(patsubst tests/helpers/%.c,$(B)/helpers/%,$(helper_src))
 fuzz_bins := $(patsubst tests/fuzz/fuzz_%.c,$(B)/fuzz/%,$(fuzz_src))
 example_bins := $(patsubst examples/%.c,$(B)/examples/%,$(example_src))
 bench_bins := $(patsubst bench/%.c,$(B)/bench/%,$(bench_src))
@@ -151,7 +154,7 @@ all: lib cli examples
 lib: $(if $(lib_src),$(STATIC) $(B)/libnearkv.so)
 cli: $(CLI)
 examples: $(example_bins)
-tests-build: $(kind_bins) $(stress_bins) $(fuzz_bins)
+tests-build: $(kind_bins) $(stress_bins) $(helper_bins) $(fuzz_bins)
 bench-build: $(bench_bins)
 tools: $(tool_bins)
 
@@ -193,8 +196,9 @@ $(B)/obj/%.o: %.c $(B)/obj/flags | need-deps
 
 # ---- The library and the command ----------------------------------------------------------------
 
-# All objects as they are: tests reach internal functions through it.
-$(ARCHIVE): $(lib_obj) $(B)/obj/lib.list
+# All objects as they are: tests reach internal functions through it. Whatever is linked with it is
+# linked with hiredis too, so a new hiredis makes it new.
+$(ARCHIVE): $(lib_obj) $(B)/obj/lib.list $(HIREDIS_ARCHIVE)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(lib_obj)
 
@@ -240,17 +244,25 @@ $(B)/examples/%: $(B)/obj/examples/%.o $(STATIC)
 
 # BoxFort, below Criterion, asks rand_r() for an address that ThreadSanitizer cannot map.
 tsan_shim := $(if $(filter tsan,$(PROFILE)),$(B)/obj/tests/harness/tsan_shim.o)
+# A report names the test that it is about: see the file.
+blame := $(if $(sanitized),$(B)/obj/tests/harness/blame.o)
 test_libs := $(SUPPORT) $(ARCHIVE) $(LIB_LIBS) -ljansson
 
 define kind_rule
-$$(B)/tests/$(1): $$(call objects,$$($(1)_src)) $$(B)/obj/$(1).list $$(SUPPORT) $$(ARCHIVE) $$(tsan_shim)
+$$(B)/tests/$(1): $$(call objects,$$($(1)_src)) $$(B)/obj/$(1).list $$(SUPPORT) $$(ARCHIVE) $$(tsan_shim) $$(blame)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
-	$$(Q)$$(call link,-Wl$$(comma)--export-dynamic-symbol=rand_r) $$(filter %.o,$$^) $$(test_libs) -lcriterion
+	$$(Q)$$(call link,-Wl$$(comma)--export-dynamic-symbol=rand_r) $$(filter %.o,$$^) $$(test_libs) \
+	    $$(if $$(blame),-Wl$$(comma)--wrap=criterion_internal_test_main) -lcriterion
 endef
 $(foreach k,$(criterion_kinds),$(eval $(call kind_rule,$(k))))
 
 $(B)/stress/%: $(B)/obj/tests/stress/%.o $(SUPPORT) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(call link,) $< $(test_libs) -Wl,--as-needed -lcriterion
+
+$(B)/helpers/%: $(B)/obj/tests/helpers/%.o $(SUPPORT) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(call link,) $< $(test_libs) -Wl,--as-needed -lcriterion
@@ -403,9 +415,9 @@ dist:
 lint_c := $(sort $(shell find src include tests bench examples scripts -name '*.[ch]' 2>/dev/null))
 lint_jobs ?= $(shell nproc 2>/dev/null || echo 2)
 .PHONY: lint lint-layers lint-sizes lint-headers lint-style lint-format lint-tidy lint-cppcheck
-.PHONY: lint-spelling lint-shell lint-docs compile_commands.json
+.PHONY: lint-spelling lint-shell lint-python lint-docs compile_commands.json
 lint:
-	@LINTS='layers sizes headers style format docs shell spelling cppcheck tidy' \
+	@LINTS='layers sizes headers style format docs shell python spelling cppcheck tidy' \
 	    MAKE='$(MAKE)' scripts/run_lints
 
 lint-layers lint-sizes lint-headers lint-style: lint-%:
@@ -441,6 +453,12 @@ lint-spelling:
 
 lint-shell:
 	@shellcheck --external-sources $$(grep -lE '^#!.*(bash|sh)$$' scripts/* .ci/run tests/sh/*.sh 2>/dev/null)
+
+# A warning of the compiler (an unknown escape, a comparison by `is`) counts as well.
+lint_py := $(sort $(wildcard examples/lmcache/*.py tests/python/*.py))
+lint-python:
+	@mkdir -p $(B)/pycache
+	@PYTHONPYCACHEPREFIX='$(CURDIR)/$(B)/pycache' python3 -W error -m py_compile $(lint_py)
 
 lint-docs: docs
 	@test -z "$$(git status --porcelain -- docs/OPTIONS.md)" || \

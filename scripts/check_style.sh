@@ -21,11 +21,12 @@ else
     mapfile -t all < <(find . -type f -not -path './build/*' -not -path './deps/*' \
         -not -path './.git/*' -printf '%P\n' | sort)
 fi
-text=() code=()
+text=() code=() python=()
 for file in "${all[@]}"; do
     case $file in
     tests/fuzz/corpus/*) continue ;;
     *.c | *.h) code+=("$file") ;;
+    *.py) python+=("$file") ;;
     esac
     text+=("$file")
 done
@@ -162,10 +163,10 @@ in_text 'a path of one machine: take it from the environment or the checkout' \
     '(^|[^A-Za-z0-9_.])/[w]ork/|/tmp/[n]kv|/[h]ome/[a-z]|/[r]oot/'
 report 'white space at the end of a line' < <(printf '%s\0' "${text[@]}" |
     xargs -0 -r grep -nHIE '[ 	]+$' 2>/dev/null | grep -v '\.md:')
-report 'a tab: indent with 4 spaces' < <(printf '%s\0' "${code[@]}" |
+report 'a tab: indent with 4 spaces' < <(printf '%s\0' "${code[@]}" "${python[@]}" |
     xargs -0 -r grep -nHP '\t' 2>/dev/null)
 report 'longer than 100 columns: two windows beside each other is how code is read' < <(
-    printf '%s\0' "${code[@]}" | xargs -0 -r grep -HnE '^.{101,}$' 2>/dev/null |
+    printf '%s\0' "${code[@]}" "${python[@]}" | xargs -0 -r grep -HnE '^.{101,}$' 2>/dev/null |
         awk -F: '{ count[$1]++; if (!($1 in first)) first[$1] = $2 }
             END { for (file in count) print file ":" first[file] ": " count[file] " lines" }' | sort)
 for file in "${all[@]}"; do
