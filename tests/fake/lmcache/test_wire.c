@@ -521,23 +521,51 @@ typedef struct turn {
     t_items list;
 } turn;
 
-/* One lane, which is busy with a put that fills its window; what waits behind it goes out by
- * priority, whatever the order of asking. */
-Test(lmcache_wire, case_20_peek_prefetch_get_put, .timeout = 60)
+/* Two puts that nobody answers, each larger than the window of the only lane: now it is full. */
+typedef struct jam {
+    t_fake *fake;
+    nkv_client *client;
+    nkv_queue *queue;
+    t_items big;
+    long at; /* of the second one among the commands */
+} jam;
+
+static jam start_jam(void)
 {
-    enum { BIG = 3 << 20, TURNS = 4, EACH = 5 };
-    t_fake *fake = start_fake();
-    nkv_options options = t_near_options(t_fake_url(fake));
+    jam j = {.fake = start_fake(), .queue = t_queue_new(), .big = t_items_new("big", 2)};
+    nkv_options options = t_near_options(t_fake_url(j.fake));
     options.bulk_connections = 1;
     options.bulk_window_bytes = 1 << 20;
-    nkv_client *client = t_near_open(&options);
-    nkv_queue *queue = t_queue_new();
-    t_fake_on(fake, "", "SET", "big0", "...");
-    t_items big = t_items_new("big", 1);
-    t_items_values(&big, BIG);
-    nkv_ticket ticket = {.queue = queue};
-    cr_assert_eq(nkv_submit_put(client, big.items, 1, 0, &ticket), NKV_OK);
-    cr_assert(t_fake_wait_hits(fake, 1, 10000, "SET", "big0", "..."));
+    j.client = t_near_open(&options);
+    t_fake_on(j.fake, "", "SET", "big0", "...");
+    t_fake_on(j.fake, "", "SET", "big1", "...");
+    t_items_values(&j.big, 3 << 20);
+    nkv_ticket ticket = {.queue = j.queue};
+    cr_assert_eq(nkv_submit_put(j.client, j.big.items, 2, 0, &ticket), NKV_OK);
+    cr_assert(t_fake_wait_hits(j.fake, 1, 10000, "SET", "big1", "..."));
+    j.at = t_fake_find(j.fake, 0, "SET", "big1", "...");
+    return j;
+}
+
+static void loosen(jam *j)
+{
+    t_fake_say(j->fake, t_fake_command_at(j->fake, (size_t)j->at).conn, "+OK\r\n+OK\r\n");
+}
+
+static void end_jam(jam *j)
+{
+    t_items_free(&j->big);
+    nkv_queue_destroy(j->queue);
+    nkv_client_destroy(j->client);
+    t_fake_stop(j->fake);
+}
+
+/* What waits for a lane goes out by priority, whatever the order of asking. */
+Test(lmcache_wire, case_20_peek_prefetch_get_put, .timeout = 60)
+{
+    enum { TURNS = 4, EACH = 5 };
+    jam j = start_jam();
+    nkv_ticket ticket = {.queue = j.queue};
     turn turns[TURNS] = {{"put", NKV_PRIORITY_PUT, {.n = 0}},
                          {"get", NKV_PRIORITY_GET, {.n = 0}},
                          {"prefetch", NKV_PRIORITY_PREFETCH, {.n = 0}},
@@ -549,50 +577,36 @@ Test(lmcache_wire, case_20_peek_prefetch_get_put, .timeout = 60)
         call.priority = turns[t].priority;
         ticket.call = &call;
         for (size_t i = 0; i < EACH; i++) {
-            cr_assert_eq(nkv_submit_get(client, &turns[t].list.items[i], 1, &ticket), NKV_OK);
+            cr_assert_eq(nkv_submit_get(j.client, &turns[t].list.items[i], 1, &ticket), NKV_OK);
         }
     }
-    cr_assert_not(t_fake_wait_hits(fake, 1, 100, "GET", "..."), "the window is not kept");
-    const long at = t_fake_find(fake, 0, "SET", "big0", "...");
-    t_fake_say(fake, t_fake_command_at(fake, (size_t)at).conn, "+OK\r\n");
+    cr_assert_not(t_fake_wait_hits(j.fake, 1, 100, "GET", "..."), "the window is not kept");
+    loosen(&j);
     nkv_completion done[1 + TURNS * EACH];
-    t_queue_take(queue, done, 1 + TURNS * EACH);
-    long before = at;
+    t_queue_take(j.queue, done, 1 + TURNS * EACH);
+    long before = j.at;
     for (int t = TURNS - 1; t >= 0; t--) {
         for (size_t i = 0; i < EACH; i++) {
-            const long place = t_fake_find(fake, 0, "GET", turns[t].list.keys[i]);
+            const long place = t_fake_find(j.fake, 0, "GET", turns[t].list.keys[i]);
             cr_assert_gt(place, before, "%s%zu has the place %ld, behind %ld", turns[t].prefix, i,
                          place, before);
             before = place;
         }
         t_items_free(&turns[t].list);
     }
-    t_items_free(&big);
-    nkv_queue_destroy(queue);
-    nkv_client_destroy(client);
-    t_fake_stop(fake);
+    end_jam(&j);
 }
 
 /* 64 may overtake; then the oldest of the lowest priority has its turn. */
 Test(lmcache_wire, case_20_nobody_starves, .timeout = 60)
 {
-    enum { BIG = 3 << 20, PEEKS = 300 };
-    t_fake *fake = start_fake();
-    nkv_options options = t_near_options(t_fake_url(fake));
-    options.bulk_connections = 1;
-    options.bulk_window_bytes = 1 << 20;
-    nkv_client *client = t_near_open(&options);
-    nkv_queue *queue = t_queue_new();
-    t_fake_on(fake, "", "SET", "big0", "...");
-    t_items big = t_items_new("big", 1);
-    t_items_values(&big, BIG);
-    nkv_ticket ticket = {.queue = queue};
-    cr_assert_eq(nkv_submit_put(client, big.items, 1, 0, &ticket), NKV_OK);
-    cr_assert(t_fake_wait_hits(fake, 1, 10000, "SET", "big0", "..."));
+    enum { PEEKS = 300 };
+    jam j = start_jam();
+    nkv_ticket ticket = {.queue = j.queue};
     t_items put = t_items_new("put", 2);
     t_items_values(&put, 10);
     for (size_t i = 0; i < 2; i++) {
-        cr_assert_eq(nkv_submit_put(client, &put.items[i], 1, 0, &ticket), NKV_OK);
+        cr_assert_eq(nkv_submit_put(j.client, &put.items[i], 1, 0, &ticket), NKV_OK);
     }
     t_items peeks = t_items_new("peek", PEEKS);
     nkv_call call;
@@ -600,21 +614,17 @@ Test(lmcache_wire, case_20_nobody_starves, .timeout = 60)
     call.priority = NKV_PRIORITY_PEEK;
     ticket.call = &call;
     for (size_t i = 0; i < PEEKS; i++) {
-        cr_assert_eq(nkv_submit_get(client, &peeks.items[i], 1, &ticket), NKV_OK);
+        cr_assert_eq(nkv_submit_get(j.client, &peeks.items[i], 1, &ticket), NKV_OK);
     }
-    const long at = t_fake_find(fake, 0, "SET", "big0", "...");
-    t_fake_say(fake, t_fake_command_at(fake, (size_t)at).conn, "+OK\r\n");
+    loosen(&j);
     for (int i = 0; i < 3 + PEEKS; i++) {
-        cr_assert_eq(t_queue_next(queue).status, NKV_OK);
+        cr_assert_eq(t_queue_next(j.queue).status, NKV_OK);
     }
-    const long first = t_fake_find(fake, 0, "SET", "put0", "...") - at;
-    const long second = t_fake_find(fake, 0, "SET", "put1", "...") - at;
+    const long first = t_fake_find(j.fake, 0, "SET", "put0", "...") - j.at;
+    const long second = t_fake_find(j.fake, 0, "SET", "put1", "...") - j.at;
     cr_assert(first >= 60 && first <= 70, "the first put went behind %ld peeks", first - 1);
     cr_assert(second >= 120 && second <= 140, "the second put has the place %ld", second);
     t_items_free(&peeks);
     t_items_free(&put);
-    t_items_free(&big);
-    nkv_queue_destroy(queue);
-    nkv_client_destroy(client);
-    t_fake_stop(fake);
+    end_jam(&j);
 }
