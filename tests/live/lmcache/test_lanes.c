@@ -109,6 +109,7 @@ T_LIVE(lmcache_lanes, lookups_do_not_wait_for_bulk_lanes)
         t_lm_chunks(&r.lm, "a b c", 500000);
         t_items list = t_items_list("a b c");
         cr_assert_eq(nkv_lmcache_get(r.lm.lm, list.items, 3, NULL), NKV_OK);
+        t_items_reset(&list);
         nkv_client_reset(r.lm.client);
         const int last = t_proxy_accepted(r.proxy);
         for (int conn = 2; conn <= last; conn++) {
@@ -285,6 +286,7 @@ static void check_many(t_lm *lm)
     for (size_t i = 0; i < MANY; i++) {
         cr_assert(i == MANY - 5 ? list.items[i].status == NKV_NOT_FOUND : t_item_has(&list, i));
     }
+    t_items_reset(&list);
     cr_assert_eq(nkv_lmcache_remove(lm->lm, list.items, MANY, &call), NKV_OK);
     cr_assert_eq(t_ctl_int(lm->ctl, "DBSIZE"), 0, "%s", lm->name);
     cr_assert(t_near_identity(lm->client));
