@@ -72,7 +72,7 @@ static int use(nkv_client *client, const char *folder)
     failed = failed || show(client, "after an outside write", NKV_BARRIER);
     failed = failed || show(client, "again", NKV_EVENTUAL);
     for (int i = 0; i < 3 && !failed; i++) {
-        char key[16];
+        char key[24];
         nkv_call call;
         nkv_call_init(&call);
         (void)snprintf(key, sizeof key, "chunk/%d", i);

@@ -213,6 +213,16 @@ class _Completion(ctypes.Structure):
     ]
 
 
+class _Ticket(ctypes.Structure):
+    _c_name_ = "nkv_ticket"
+    _fields_ = [
+        ("queue", ctypes.c_void_p),
+        ("call", ctypes.c_void_p),
+        ("ud", ctypes.c_void_p),
+        ("id", ctypes.c_uint64),
+    ]
+
+
 class _StoreOptions(ctypes.Structure):
     _c_name_ = "nkv_lmcache_options"
     _fields_ = [
@@ -353,8 +363,8 @@ def _load() -> ctypes.CDLL:
     _declare(lib)
     # A library of another version than this file was written for would read other memory than it
     # was given, so nothing is called before the structs are known to be the same.
-    for here in (_Str, _Error, _CacheOptions, _Options, _Call, _Item, _Completion, _StoreOptions,
-                 _Group, Metadata):
+    for here in (_Str, _Error, _CacheOptions, _Options, _Call, _Item, _Completion, _Ticket,
+                 _StoreOptions, _Group, Metadata):
         there = lib.nkv_struct_size(here._c_name_.encode())
         if there != ctypes.sizeof(here):
             raise ImportError(f"nearkv: {path} has {here._c_name_} of {there} bytes, this module "
@@ -366,7 +376,7 @@ def _load() -> ctypes.CDLL:
 
 def _declare(lib: ctypes.CDLL) -> None:
     status, pointer, size = ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t
-    submit = [pointer, pointer, pointer, size, pointer, pointer, pointer]
+    submit = [pointer, pointer, size, pointer]
     many = [pointer, pointer, size, pointer]
     for name, result, arguments in (
         ("nkv_struct_size", size, [ctypes.c_char_p]),
@@ -870,18 +880,18 @@ class Client:
 
     def _submit(self, batch: _Batch, priority: int = 0) -> _Batch:
         token = next(self._tokens)
-        number = ctypes.c_uint64()
-        call = ctypes.byref(self._call(priority)) if priority else None
+        call = self._call(priority) if priority else None
+        ticket = _Ticket(self._queue, ctypes.addressof(call) if call is not None else None, token, 0)
         try:
             with self._using():
                 # Before the call: another thread may drain the completion before it returns.
                 self._pending[token] = batch
-                status = _SUBMIT[batch.op](self._store, self._queue, batch.address, batch.n, call,
-                                           token, ctypes.byref(number))
+                status = _SUBMIT[batch.op](self._store, batch.address, batch.n,
+                                           ctypes.byref(ticket))
                 if status < 0:
                     del self._pending[token]
                     raise Error(status)
-                batch.id = number.value
+                batch.id = ticket.id
         except BaseException:
             batch.release()
             raise

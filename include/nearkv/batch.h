@@ -31,7 +31,8 @@ struct nkv_lmcache_meta;
 /* The largest value that a server takes unless told otherwise (proto-max-bulk-len). */
 #define NKV_VALUE_MAX ((size_t)512 << 20)
 
-/* One key of a batch.  Start from {0}; what is not named for an operation is not looked at. */
+/* One key of a batch.  Start from {0}; what is not named for an operation is not looked at.  Every
+ * operation sets all that is out: release what is held before the item is used again. */
 typedef struct nkv_item {
     nkv_str key;   /* in */
     nkv_str value; /* put, in */

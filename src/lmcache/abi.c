@@ -35,6 +35,7 @@ static const struct {
     {ROW(nkv_result)},
     {ROW(nkv_stats)},
     {ROW(nkv_str)},
+    {ROW(nkv_ticket)},
 };
 
 size_t nkv_struct_size(const char *name)
