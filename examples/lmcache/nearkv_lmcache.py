@@ -881,7 +881,8 @@ class Client:
     def _submit(self, batch: _Batch, priority: int = 0) -> _Batch:
         token = next(self._tokens)
         call = self._call(priority) if priority else None
-        ticket = _Ticket(self._queue, ctypes.addressof(call) if call is not None else None, token, 0)
+        at = ctypes.addressof(call) if call is not None else None
+        ticket = _Ticket(self._queue, at, token, 0)
         try:
             with self._using():
                 # Before the call: another thread may drain the completion before it returns.
