@@ -516,6 +516,10 @@ static bool check_again(bench *b)
             return false;
         }
     }
+    /* One that was joined stands in /proc for a moment longer. */
+    for (const int64_t end_ms = soon(b); t_thread_count() != threads && t_now_ms() < end_ms;) {
+        t_sleep_ms(1);
+    }
     return want(b, "threads after close", t_thread_count(), threads) &&
            want(b, "descriptors after close", t_fd_count(), fds);
 }
