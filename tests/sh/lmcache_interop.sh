@@ -10,20 +10,19 @@ cd "$(dirname "$0")/../.." || exit 2
 peer=${NEARKV_BUILD:-build/release}/helpers/lmcache_peer
 PATH=$PWD/deps/bin:$PATH
 
-if ! command -v python3 >/dev/null; then
-    echo "ok - chunks of another client # SKIP python3 is not installed: scripts/setup"
-    exit 0
-fi
 failed=0
-found=0
+if ! command -v python3 >/dev/null; then
+    echo "not ok - chunks of another client: python3 is missing; scripts/setup installs it"
+    exit 1
+fi
 for server in redis-server valkey-server; do
-    program=$(command -v "$server") || continue
-    found=1
+    if ! program=$(command -v "$server"); then
+        echo "not ok - $server is missing; scripts/setup installs it"
+        failed=1
+        continue
+    fi
     timeout 120 python3 tests/python/lmcache_interop.py "$program" "$peer" |
         sed "s/^\(\(not \)\?ok - \)/\1$server: /"
     [ "${PIPESTATUS[0]}" = 0 ] || failed=1
 done
-if [ "$found" = 0 ]; then
-    echo "ok - chunks of another client # SKIP neither redis-server nor valkey-server is installed"
-fi
 exit "$failed"
