@@ -102,12 +102,39 @@ void nkvi_buf_resp_arg(nkvi_buf *buf, nkv_str arg)
     nkvi_buf_append(buf, "\r\n", 2);
 }
 
+static char *put_number(char *at, char mark, size_t number)
+{
+    *at++ = mark;
+    at += nkvi_ascii_decimal(at, number);
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
 void nkvi_buf_resp(nkvi_buf *buf, size_t argc, const nkv_str *argv)
 {
-    nkvi_buf_resp_header(buf, argc);
+    size_t need = RESP_ARG_EXTRA;
     for (size_t i = 0; i < argc; i++) {
-        nkvi_buf_resp_arg(buf, argv[i]);
+        if (argv[i].len > SIZE_MAX / 4 || need > SIZE_MAX / 4) {
+            buf->failed = true;
+            return;
+        }
+        need += argv[i].len + RESP_ARG_EXTRA;
     }
+    if (!nkvi_buf_reserve(buf, need)) {
+        return;
+    }
+    char *at = put_number(buf->data + buf->len, '*', argc);
+    for (size_t i = 0; i < argc; i++) {
+        at = put_number(at, '$', argv[i].len);
+        if (argv[i].len > 0) {
+            memcpy(at, argv[i].data, argv[i].len);
+        }
+        at += argv[i].len;
+        *at++ = '\r';
+        *at++ = '\n';
+    }
+    buf->len = (size_t)(at - buf->data);
 }
 
 char *nkvi_buf_take(nkvi_buf *buf, size_t *len)
