@@ -4,6 +4,7 @@
  * may the owner be given back to the cache. */
 #include "conn/connector.h"
 
+#include <sched.h>
 #include <string.h>
 
 #include "base/status.h"
@@ -53,11 +54,25 @@ static nkv_status open_tracked(nkvi_peer *peer, const nkvi_connector_config *con
     return nkvi_lane_create(config->loop, &lane, &peer->tracked, error);
 }
 
+/* Lanes that are of use at the same time: each keeps a processor busy, and a server on this machine
+ * needs one, too. */
+static unsigned lanes_at_once(const nkvi_connector_config *config)
+{
+    cpu_set_t cpus;
+    if (!nkvi_endpoint_is_near(&config->lane.endpoint) ||
+        sched_getaffinity(0, sizeof cpus, &cpus) != 0) {
+        return config->bulk_lanes;
+    }
+    int n = CPU_COUNT(&cpus);
+    return n > 2 ? (unsigned)n - 1 : 1;
+}
+
 static nkv_status open_bulk(nkvi_peer *peer, const nkvi_connector_config *config, nkv_error *error)
 {
     int64_t reply_max = config->lane.reply_bytes_max;
     const nkvi_bulk_config bulk = {.endpoint = config->lane.endpoint,
                                    .lanes = config->bulk_lanes,
+                                   .at_once = lanes_at_once(config),
                                    .connect_timeout_ms = config->lane.connect_timeout_ms,
                                    .backoff_min_ms = config->lane.backoff_min_ms,
                                    .backoff_max_ms = config->lane.backoff_max_ms,

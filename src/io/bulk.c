@@ -54,6 +54,10 @@ nkv_status nkvi_bulk_create(const nkvi_bulk_config *config, nkvi_bulk **out, nkv
         return nkvi_fail(error, NKV_ENOMEM, "no memory for %u bulk connections", config->lanes);
     }
     bulk->config = *config;
+    if (config->at_once < 1 || config->at_once > config->lanes) {
+        bulk->config.at_once = config->lanes;
+    }
+    bulk->config.stuck_ms = config->stuck_ms > 0 ? config->stuck_ms : NKVI_BULK_STUCK_MS;
     bulk->queue_ns = NKVI_NEVER;
     atomic_init(&bulk->guess, config->window_bytes / 16);
     pthread_mutex_init(&bulk->mu, NULL);

@@ -8,7 +8,8 @@
  * Waking   A lane looks at the queue before it sleeps, and whoever changes what a sleeping lane
  *          has to know (work, an earlier deadline, a cancel, the end) writes to its eventfd.  Work
  *          is worth a lane for every NKVI_BULK_WORTH bytes; a lane that leaves something in the
- *          queue wakes another.
+ *          queue wakes another.  A lane on which nothing has moved for stuck_ms, though something
+ *          is in flight, is stuck: it does not count as one at work.
  * Guess    A reply of unknown size counts as what such replies had lately.
  * Locks    bulk->mu: the queue, the lanes' states.  A leaf; never held while a socket is used or a
  *          callback runs. */
@@ -47,6 +48,7 @@ typedef struct nkvi_bulk_lane {
     int wake;              /* eventfd */
     nkvi_bulk_state state; /* guarded by bulk->mu */
     bool cancels;          /* some of its operations are cancelled; guarded by bulk->mu */
+    bool stuck;            /* guarded by bulk->mu */
     size_t load;           /* bytes in its window when it looked last; guarded by bulk->mu */
 
     /* The lane's thread only. */
@@ -60,6 +62,7 @@ typedef struct nkvi_bulk_lane {
     size_t window_used; /* bytes */
     short ready;        /* POLLIN, POLLOUT: the socket has not said that it would block */
     bool lame;          /* a request was given up half-way: nothing can be written any more */
+    int64_t moved_ns;   /* when something was read or written, or nothing was in flight */
     int64_t heard_ns;   /* when something came, or the last live operation was given up */
     int64_t retry_ns;   /* no attempt to connect before */
     nkv_error why;      /* the last failure to connect */
@@ -106,7 +109,7 @@ typedef struct nkvi_bulk_view {
     bool closing;    /* the pool is being closed */
     bool cancels;    /* slots of the lane have become cancelled */
     bool waiting;    /* there is work, and the lane is not connected */
-    int64_t wake_ns; /* the earliest deadline that is left in the queue */
+    int64_t wake_ns; /* the earliest deadline that is left in the queue, or when it gets stuck */
 } nkvi_bulk_view;
 
 /* Looks, and takes what there is room for, if the lane is connected.  Sets the lane's state: BUSY,

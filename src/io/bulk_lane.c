@@ -401,6 +401,7 @@ static void serve(nkvi_bulk_lane *lane, int64_t wake_ns)
         lose(lane, &error);
         return;
     }
+    lane->moved_ns = moved ? now_ns : lane->moved_ns;
     expire_flight(lane, now_ns, &wake_ns);
     if (!useful(lane, moved, now_ns, &wake_ns)) {
         nkvi_fail(&error, NKV_ECONN, "the connection is of no use any more");

@@ -179,6 +179,22 @@ static size_t start_some(nkvi_bulk *bulk, size_t n)
     return started;
 }
 
+/* How many more lanes may go to work.  @locks mu held */
+static size_t room_for_lanes(const nkvi_bulk *bulk)
+{
+    size_t at_work = 0;
+    for (unsigned i = 0; i < bulk->started; i++) {
+        nkvi_bulk_state state = bulk->lanes[i].state;
+        at_work += !bulk->lanes[i].stuck && state != NKVI_BULK_IDLE && state != NKVI_BULK_RESTING;
+    }
+    return bulk->config.at_once > at_work ? bulk->config.at_once - at_work : 0;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Makes as many lanes look at the queue as what is in it is worth.  Those with little to do come
  * before new ones, and those before the others.  hungry: also lanes that have something in flight;
  * they may find that they have no room, so one of them must not wake another.  @locks mu held */
@@ -187,18 +203,17 @@ static void wake(nkvi_bulk *bulk, bool hungry)
     if (bulk->queued == 0) {
         return;
     }
-    size_t want = 1 + bulk->queued_bytes / NKVI_BULK_WORTH;
-    want = want < bulk->queued ? want : bulk->queued;
+    size_t want = least(1 + bulk->queued_bytes / NKVI_BULK_WORTH, bulk->queued);
     size_t have = count(bulk, NKVI_BULK_BUSY);
     if (have < want) {
-        have += wake_some(bulk, NKVI_BULK_IDLE, SIZE_MAX, want - have);
+        have += wake_some(bulk, NKVI_BULK_IDLE, SIZE_MAX, least(want - have, room_for_lanes(bulk)));
     }
     if (have < want && hungry) {
         have += wake_some(bulk, NKVI_BULK_HUNGRY, NKVI_BULK_WORTH / 4, want - have);
     }
     size_t come = have + count(bulk, NKVI_BULK_REACHING);
     if (come < want) {
-        have += start_some(bulk, want - come);
+        have += start_some(bulk, least(want - come, room_for_lanes(bulk)));
     }
     if (have < want && hungry) {
         (void)wake_some(bulk, NKVI_BULK_HUNGRY, SIZE_MAX, want - have);
@@ -352,11 +367,22 @@ static void note_cancels(nkvi_bulk_lane *lane)
     }
 }
 
+/* Whether the lane is stuck, and when it will be.  @locks mu held */
+static int64_t note_stuck(nkvi_bulk_lane *lane, int64_t now_ns)
+{
+    bool flying = lane->wire.context != NULL && lane->len > 0;
+    lane->moved_ns = flying ? lane->moved_ns : now_ns;
+    int64_t stuck_ns = nkvi_deadline_ns(lane->moved_ns, lane->bulk->config.stuck_ms);
+    lane->stuck = flying && now_ns >= stuck_ns;
+    bool matters = flying && !lane->stuck && lane->bulk->config.at_once < lane->bulk->config.lanes;
+    return matters ? stuck_ns : NKVI_NEVER;
+}
+
 /* @locks mu held */
-static void see(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
+static void see(nkvi_bulk_lane *lane, int64_t now_ns, nkvi_bulk_view *view)
 {
     nkvi_list_init(&view->late);
-    expire_queue(lane->bulk, nkvi_now_ns(), &view->late);
+    expire_queue(lane->bulk, now_ns, &view->late);
     view->closing = lane->bulk->closing;
     view->cancels = lane->cancels;
     view->waiting = false;
@@ -365,8 +391,10 @@ static void see(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
 void nkvi_bulk_look(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
 {
     nkvi_bulk *bulk = lane->bulk;
+    int64_t now_ns = nkvi_now_ns();
     pthread_mutex_lock(&bulk->mu);
-    see(lane, view);
+    see(lane, now_ns, view);
+    int64_t stuck_ns = note_stuck(lane, now_ns);
     if (view->cancels) {
         note_cancels(lane);
     }
@@ -379,14 +407,14 @@ void nkvi_bulk_look(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
     } else {
         take(lane);
     }
-    view->wake_ns = bulk->queue_ns;
+    view->wake_ns = bulk->queue_ns < stuck_ns ? bulk->queue_ns : stuck_ns;
     pthread_mutex_unlock(&bulk->mu);
 }
 
 void nkvi_bulk_glance(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
 {
     pthread_mutex_lock(&lane->bulk->mu);
-    see(lane, view);
+    see(lane, nkvi_now_ns(), view);
     view->wake_ns = lane->bulk->queue_ns;
     pthread_mutex_unlock(&lane->bulk->mu);
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -57,6 +58,13 @@ void nkvi_endpoint_address(const nkvi_endpoint *endpoint, char *out, size_t size
     } else {
         (void)snprintf(out, size, "%.100s:%d", endpoint->host, endpoint->port);
     }
+}
+
+bool nkvi_endpoint_is_near(const nkvi_endpoint *endpoint)
+{
+    const char *host = endpoint->host;
+    return endpoint->path != NULL || strcasecmp(host, "localhost") == 0 ||
+           strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }
 
 static void lane_free(nkvi_lane *lane)

@@ -46,6 +46,10 @@ typedef struct nkvi_endpoint {
 /* "host:port", "[host]:port" or the path; never a secret. */
 void nkvi_endpoint_address(const nkvi_endpoint *endpoint, char *out, size_t size);
 
+/* Whether the server, or what stands for it, is on this machine: a unix socket or a loopback
+ * address. */
+bool nkvi_endpoint_is_near(const nkvi_endpoint *endpoint);
+
 typedef enum nkvi_lane_state {
     NKVI_LANE_DOWN = 0,  /* not connected (connecting, backing off, or stopped) */
     NKVI_LANE_UNTRACKED, /* usable; does not vouch */

@@ -34,19 +34,33 @@ static void done(nkvi_bulk_op *op, nkv_status status, const nkv_reply *reply,
     atomic_fetch_add(&o->done, 1);
 }
 
+static nkvi_bulk *create(nkvi_bulk_config config)
+{
+    nkvi_bulk *bulk = NULL;
+    config.backoff_min_ms = 1;
+    config.backoff_max_ms = 20;
+    config.reply_bytes_max = 1 << 30;
+    T_REQUIRE(nkvi_bulk_create(&config, &bulk, NULL) == NKV_OK);
+    return bulk;
+}
+
 nkvi_bulk *t_op_pool_with(const char *path, unsigned lanes, int64_t connect_timeout_ms,
                           size_t window_bytes)
 {
-    const nkvi_bulk_config config = {.endpoint = {.path = path},
+    return create((nkvi_bulk_config){.endpoint = {.path = path},
                                      .lanes = lanes,
                                      .connect_timeout_ms = connect_timeout_ms,
-                                     .backoff_min_ms = 1,
-                                     .backoff_max_ms = 20,
-                                     .reply_bytes_max = 1 << 30,
-                                     .window_bytes = window_bytes};
-    nkvi_bulk *bulk = NULL;
-    T_REQUIRE(nkvi_bulk_create(&config, &bulk, NULL) == NKV_OK);
-    return bulk;
+                                     .window_bytes = window_bytes});
+}
+
+nkvi_bulk *t_op_pool_narrow(const char *path, unsigned lanes, unsigned at_once, int64_t stuck_ms)
+{
+    return create((nkvi_bulk_config){.endpoint = {.path = path},
+                                     .lanes = lanes,
+                                     .at_once = at_once,
+                                     .stuck_ms = stuck_ms,
+                                     .connect_timeout_ms = T_OP_CONNECT_MS,
+                                     .window_bytes = (2 << 20) + 1024});
 }
 
 nkvi_bulk *t_op_pool(const char *path, unsigned lanes)

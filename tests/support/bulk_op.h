@@ -39,6 +39,9 @@ nkvi_bulk *t_op_pool(const char *path, unsigned lanes);
 nkvi_bulk *t_op_pool_with(const char *path, unsigned lanes, int64_t connect_timeout_ms,
                           size_t window_bytes);
 
+/* So many lanes work at once, but for the stuck; a window of 2 MiB. */
+nkvi_bulk *t_op_pool_narrow(const char *path, unsigned lanes, unsigned at_once, int64_t stuck_ms);
+
 /* Deadline in T_OP_MS; set() and command() keep what they are given. */
 t_op *t_op_get(const char *key, size_t cap);
 t_op *t_op_set(const char *key, const char *value, size_t len);

@@ -137,6 +137,72 @@ T_LIVE(io_bulk, the_lowest_priority_has_its_turn)
     t_ctl_close(ctl);
 }
 
+/* ---- How many lanes work --------------------------------------------------------------------- */
+
+enum { WIDE_PUTS = 60, WIDE_BYTES = 1 << 20, WIDE_EACH = 2 /* fit into a window */ };
+
+/* The server takes commands, but executes no write until it is let go on. */
+static void pause_writes(t_ctl *ctl, t_op **puts, nkvi_bulk *bulk, const char *value)
+{
+    t_ctl_ok(ctl, "CLIENT", "PAUSE", "100000", "WRITE");
+    for (int i = 0; i < WIDE_PUTS; i++) {
+        puts[i] = t_op_set("wide", value, WIDE_BYTES);
+        t_op_submit(bulk, puts[i]);
+    }
+}
+
+static nkvi_bulk_info info_of(nkvi_bulk *bulk)
+{
+    nkvi_bulk_info info;
+    nkvi_bulk_get_info(bulk, &info);
+    return info;
+}
+
+static void let_go_on(t_ctl *ctl, t_op **puts)
+{
+    t_ctl_ok(ctl, "CLIENT", "UNPAUSE");
+    for (int i = 0; i < WIDE_PUTS; i++) {
+        t_op_wait(puts[i]);
+        cr_assert_eq(puts[i]->status, NKV_OK, "%s", puts[i]->text);
+        t_op_drop(puts[i]);
+    }
+}
+
+T_LIVE(io_bulk, no_more_lanes_work_than_may_at_once)
+{
+    t_ctl *ctl = t_ctl_open(server);
+    char *value = t_op_bytes(WIDE_BYTES, 5);
+    for (unsigned at_once = 0; at_once <= 5; at_once++) {
+        t_op *puts[WIDE_PUTS];
+        const unsigned lanes = at_once >= 1 && at_once <= 4 ? at_once : 4;
+        nkvi_bulk *bulk = t_op_pool_narrow(t_server_path(server), 4, at_once, 1000000);
+        pause_writes(ctl, puts, bulk, value);
+        T_WAIT_UNTIL(info_of(bulk).waiting <= WIDE_PUTS - WIDE_EACH * lanes, T_OP_MS);
+        cr_assert_eq(info_of(bulk).waiting, WIDE_PUTS - WIDE_EACH * lanes);
+        cr_assert_eq(info_of(bulk).connections, lanes);
+        let_go_on(ctl, puts);
+        cr_assert_eq(info_of(bulk).connections, lanes);
+        nkvi_bulk_destroy(bulk);
+    }
+    free(value);
+    t_ctl_close(ctl);
+}
+
+T_LIVE(io_bulk, a_lane_that_is_stuck_leaves_the_work_to_others)
+{
+    t_ctl *ctl = t_ctl_open(server);
+    t_op *puts[WIDE_PUTS];
+    char *value = t_op_bytes(WIDE_BYTES, 6);
+    nkvi_bulk *bulk = t_op_pool_narrow(t_server_path(server), 3, 1, 0);
+    pause_writes(ctl, puts, bulk, value);
+    T_WAIT_UNTIL(info_of(bulk).waiting == WIDE_PUTS - WIDE_EACH * 3, T_OP_MS);
+    cr_assert_eq(info_of(bulk).connections, 3);
+    let_go_on(ctl, puts);
+    nkvi_bulk_destroy(bulk);
+    free(value);
+    t_ctl_close(ctl);
+}
+
 /* After done() nobody touches the memory, and the stream goes on. */
 T_LIVE(io_bulk, a_deadline_in_the_middle_of_a_string)
 {
