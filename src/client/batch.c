@@ -1,7 +1,6 @@
 /* client/batch.c - the operations of <nearkv/batch.h>: jobs of one phase each. */
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/status.h"
 #include "client/chunk.h"
 #include "client/job.h"
@@ -104,7 +103,7 @@ static void chunk_job_cancel(nkvi_job *job)
 
 static void chunk_job_destroy(nkvi_job *job)
 {
-    nkvi_free(NKVI_CONTAINER(job, chunk_job, job));
+    nkvi_spare_give(&job->client->spare, NKVI_CONTAINER(job, chunk_job, job));
 }
 
 static const nkvi_job_kind chunk_job_kind = {chunk_job_advance, chunk_job_cancel,
@@ -125,7 +124,8 @@ static nkv_status chunk_job_make(nkvi_job_plan *plan, nkvi_chunk_kind kind, int6
         return status;
     }
     size_t n = plan->n;
-    chunk_job *self = nkvi_alloc(sizeof *self + n * (sizeof(part) + sizeof(nkvi_chunk *)));
+    size_t size = sizeof(chunk_job) + n * (sizeof(part) + sizeof(nkvi_chunk *));
+    chunk_job *self = nkvi_spare_take(&plan->client->spare, size);
     if (self == NULL) {
         return nkvi_fail(error, NKV_ENOMEM, "no memory for a batch of %zu items", n);
     }
@@ -157,10 +157,19 @@ static nkv_status chunk_job_make(nkvi_job_plan *plan, nkvi_chunk_kind kind, int6
 
 /* ---- exists: cached reads -------------------------------------------------------------------- */
 
+/* Reads that are asked at once, chunk_size at most: while the server answers the first ones the
+ * next are made. */
+typedef struct exists_group {
+    nkvi_reads all;
+    struct exists_job *whole;
+    size_t first; /* item */
+} exists_group;
+
 typedef struct exists_job {
     nkvi_job job;
-    nkvi_reads all;
     bool started;
+    size_t groups_len;
+    exists_group *groups;
     nkvi_read *reads;
     nkv_result *results;
     nkv_str *argv; /* two each */
@@ -168,23 +177,37 @@ typedef struct exists_job {
 
 static void exists_done(nkvi_reads *all, nkv_status first, const nkv_error *error)
 {
-    exists_job *self = NKVI_CONTAINER(all, exists_job, all);
-    nkvi_job *job = &self->job;
+    exists_group *group = NKVI_CONTAINER(all, exists_group, all);
+    nkvi_job *job = &group->whole->job;
     (void)first;
-    for (size_t i = 0; i < job->n; i++) {
-        nkv_item *item = &job->items[i];
-        nkv_result *result = &self->results[i];
+    for (size_t i = 0; i < all->n; i++) {
+        nkv_item *item = &job->items[group->first + i];
+        nkv_result *result = &all->results[i];
         item->status = result->status;
         item->from = result->from;
         if (result->status == NKV_OK) {
             int exists = nkvi_exists_of(result->value);
             item->status = exists > 0 ? NKV_OK : exists == 0 ? NKV_NOT_FOUND : NKV_EPROTO;
         } else if (result->status < 0) {
-            nkvi_job_explain(job, i, error);
+            nkvi_job_explain(job, group->first + i, error);
         }
         nkv_value_release(result->value);
     }
     nkvi_job_part_done(job);
+}
+
+static void start_group(exists_job *self, exists_group *group)
+{
+    nkvi_job *job = &self->job;
+    for (size_t i = group->first; i < group->first + group->all.n; i++) {
+        nkv_str key = job->items[i].key;
+        self->argv[2 * i] = nkvi_verb_exists.name;
+        self->argv[2 * i + 1] = key;
+        self->reads[i] = (nkvi_read){.query = nkvi_verb_query(job->client, &nkvi_verb_exists, key),
+                                     .argc = 2,
+                                     .argv = &self->argv[2 * i]};
+    }
+    nkvi_reads_start(job->client, &group->all);
 }
 
 static void exists_advance(nkvi_job *job)
@@ -195,23 +218,43 @@ static void exists_advance(nkvi_job *job)
         nkvi_job_end(job);
         return;
     }
-    nkvi_job_parts(job, 1);
     self->started = true;
-    nkvi_reads_start(job->client, &self->all);
+    nkvi_job_parts(job, (uint32_t)self->groups_len);
+    for (size_t i = 0; i < self->groups_len; i++) {
+        start_group(self, &self->groups[i]);
+    }
     nkvi_job_started(job);
 }
 
 static void exists_cancel(nkvi_job *job)
 {
-    nkvi_reads_cancel(job->client, &NKVI_CONTAINER(job, exists_job, job)->all);
+    exists_job *self = NKVI_CONTAINER(job, exists_job, job);
+    for (size_t i = 0; i < self->groups_len; i++) {
+        nkvi_reads_cancel(job->client, &self->groups[i].all);
+    }
 }
 
 static void exists_destroy(nkvi_job *job)
 {
-    nkvi_free(NKVI_CONTAINER(job, exists_job, job));
+    nkvi_spare_give(&job->client->spare, NKVI_CONTAINER(job, exists_job, job));
 }
 
 static const nkvi_job_kind exists_kind = {exists_advance, exists_cancel, exists_destroy};
+
+static void set_groups(exists_job *self, size_t most)
+{
+    for (size_t i = 0; i < self->groups_len; i++) {
+        size_t first = i * most, left = self->job.n - first;
+        self->groups[i] = (exists_group){.whole = self,
+                                         .first = first,
+                                         .all = {.reads = self->reads + first,
+                                                 .n = left < most ? left : most,
+                                                 .call = &self->job.call,
+                                                 .deadline_ns = self->job.deadline_ns,
+                                                 .results = self->results + first,
+                                                 .done = exists_done}};
+    }
+}
 
 static nkv_status exists_make(nkvi_job_plan *plan, nkvi_job **out, nkv_error *error)
 {
@@ -222,30 +265,22 @@ static nkv_status exists_make(nkvi_job_plan *plan, nkvi_job **out, nkv_error *er
     if (status != NKV_OK) {
         return status;
     }
-    size_t n = plan->n;
+    size_t n = plan->n, most = (size_t)plan->client->options.chunk_size;
+    size_t groups = (n + most - 1) / most;
     size_t each = sizeof(nkvi_read) + sizeof(nkv_result) + 2 * sizeof(nkv_str);
-    exists_job *self = nkvi_calloc(1, sizeof *self + n * each);
+    size_t size = sizeof(exists_job) + groups * sizeof(exists_group) + n * each;
+    exists_job *self = nkvi_spare_take(&plan->client->spare, size);
     if (self == NULL) {
         return nkvi_fail(error, NKV_ENOMEM, "no memory for a batch of %zu items", n);
     }
     nkvi_job_init(&self->job, plan);
-    self->reads = (nkvi_read *)(void *)(self + 1);
+    self->started = false;
+    self->groups_len = groups;
+    self->groups = (exists_group *)(void *)(self + 1);
+    self->reads = (nkvi_read *)(void *)(self->groups + groups);
     self->results = (nkv_result *)(void *)(self->reads + n);
     self->argv = (nkv_str *)(void *)(self->results + n);
-    for (size_t i = 0; i < n; i++) {
-        self->argv[2 * i] = nkvi_verb_exists.name;
-        self->argv[2 * i + 1] = plan->items[i].key;
-        self->reads[i] = (nkvi_read){
-            .query = nkvi_verb_query(plan->client, &nkvi_verb_exists, plan->items[i].key),
-            .argc = 2,
-            .argv = &self->argv[2 * i]};
-    }
-    self->all = (nkvi_reads){.reads = self->reads,
-                             .n = n,
-                             .call = &self->job.call,
-                             .deadline_ns = self->job.deadline_ns,
-                             .results = self->results,
-                             .done = exists_done};
+    set_groups(self, most);
     *out = &self->job;
     return NKV_OK;
 }

@@ -332,6 +332,7 @@ static void client_free(nkv_client *client)
         nkvi_free(client->strings);
     }
     nkvi_flights_clear(&client->flights);
+    nkvi_spare_clear(&client->spare);
     (void)pthread_cond_destroy(&client->state_cond);
     (void)pthread_mutex_destroy(&client->state_mu);
     nkvi_free(client);

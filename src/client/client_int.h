@@ -11,6 +11,7 @@
 #include <nearkv/stats.h>
 
 #include "base/clock.h"
+#include "base/spare.h"
 #include "base/url.h"
 #include "client/counters.h"
 #include "client/flight.h"
@@ -60,6 +61,7 @@ struct nkv_client {
     _Atomic uint64_t active;
     _Atomic unsigned posted; /* events on their way to the loop; at most NKVI_POSTED_MAX */
     nkvi_counters counters;
+    nkvi_spare spare; /* blocks of jobs, reads and batches that have ended */
 };
 
 /* Counts a call in; false: the client is being destroyed.  Every true needs a leave. */

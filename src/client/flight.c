@@ -309,7 +309,7 @@ static void batch_on_reply(nkvi_request *request, unsigned index, nkvi_draft *re
 void nkvi_batch_free(nkvi_batch *b)
 {
     nkvi_free(b->inquiries);
-    nkvi_free(b);
+    nkvi_spare_give(&b->client->spare, b);
 }
 
 /* [loop] */
@@ -317,12 +317,9 @@ static void batch_on_done(nkvi_request *request, nkv_status status, const nkv_er
 {
     nkvi_batch *b = NKVI_CONTAINER(request, nkvi_batch, request);
     nkvi_peer_state *state = b->peer->user;
-    const size_t broken = status == NKV_EPROTO || status == NKV_ENOMEM ? b->at : b->n;
-    nkv_error lost = {.status = NKV_OK};
-    if (error != NULL) {
-        lost = *error;
-        lost.status = NKV_ECONN;
-    }
+    const size_t broken = nkvi_stream_broke(status) ? b->at : b->n;
+    nkv_error lost;
+    nkvi_bystander(error, &lost);
     for (size_t i = 0; i < b->n; i++) {
         if (state->between == &b->flights[i]) {
             state->between = NULL;
@@ -356,7 +353,7 @@ static nkvi_batch *batch_make(nkv_client *client, nkvi_peer *peer, nkvi_ask **as
     for (size_t i = 0; i < n; i++) {
         bytes += asks[i]->query->key.len + asks[i]->query->command.len;
     }
-    nkvi_batch *b = nkvi_alloc(bytes);
+    nkvi_batch *b = nkvi_spare_take(&client->spare, bytes);
     if (b == NULL) {
         return NULL;
     }
@@ -471,7 +468,7 @@ static void batch_fill(nkvi_batch *b, nkvi_ask **asks, size_t n, nkvi_buf *bytes
     pthread_mutex_unlock(&flights->mu);
 }
 
-static void wake_all(nkvi_ask **asks, size_t n, nkv_status status, const nkv_error *error)
+void nkvi_wake_all(nkvi_ask **asks, size_t n, nkv_status status, const nkv_error *error)
 {
     for (size_t i = 0; i < n; i++) {
         asks[i]->waiter->wake(asks[i]->waiter, status, NULL, error);
@@ -481,13 +478,17 @@ static void wake_all(nkvi_ask **asks, size_t n, nkv_status status, const nkv_err
 void nkvi_ask_all(nkv_client *client, nkvi_peer *peer, nkvi_ask **asks, size_t n,
                   const nkvi_ask_mode *mode)
 {
+    if (!mode->tracked && peer->foreign == NULL) {
+        nkvi_ask_plain(client, peer, asks, n, mode);
+        return;
+    }
     nkv_error error = {.status = NKV_OK};
     nkvi_buf bytes;
     nkvi_buf_init(&bytes);
     nkvi_batch *b = batch_make(client, peer, asks, n, mode);
     if (b == NULL) {
         (void)nkvi_fail(&error, NKV_ENOMEM, "no memory to ask");
-        wake_all(asks, n, NKV_ENOMEM, &error);
+        nkvi_wake_all(asks, n, NKV_ENOMEM, &error);
         return;
     }
     batch_fill(b, asks, n, &bytes);
@@ -506,8 +507,7 @@ void nkvi_ask_all(nkv_client *client, nkvi_peer *peer, nkvi_ask **asks, size_t n
         nkvi_buf_clear(&bytes);
         status = nkvi_fail(&error, NKV_ENOMEM, "no memory to ask");
     } else {
-        status = nkvi_lane_submit(mode->tracked ? peer->tracked : peer->data, &b->request, &bytes,
-                                  mode->tracked ? NKVI_SUBMIT_ARMED : NKVI_SUBMIT_WAIT, &error);
+        status = nkvi_lane_submit(peer->tracked, &b->request, &bytes, NKVI_SUBMIT_ARMED, &error);
     }
     if (status == NKV_OK) {
         return; /* the batch is the lane's now, and may be gone */

@@ -49,6 +49,27 @@ void nkvi_flight_settle(nkvi_batch *b, nkvi_flight *flight);
 
 void nkvi_batch_free(nkvi_batch *b);
 
+/* Wakes each ask's waiter, of which no flight has heard. */
+void nkvi_wake_all(nkvi_ask **asks, size_t n, nkv_status status, const nkv_error *error);
+
+/* Whether a request ended so because of the answer to one of its commands; those behind it have
+ * lost the connection. */
+static inline bool nkvi_stream_broke(nkv_status status)
+{
+    return status == NKV_EPROTO || status == NKV_ENOMEM;
+}
+
+/* What those are told; error: of the request, or NULL. */
+static inline void nkvi_bystander(const nkv_error *error, nkv_error *lost)
+{
+    *lost = error != NULL ? *error : (nkv_error){.status = NKV_OK};
+    lost->status = NKV_ECONN;
+}
+
+/* Asks a data lane.  As nkvi_ask_all. */
+void nkvi_ask_plain(nkv_client *client, nkvi_peer *peer, nkvi_ask **asks, size_t n,
+                    const nkvi_ask_mode *mode);
+
 /* How long a foreign peer is given: longer than who asks waits, so that others can join. */
 int64_t nkvi_batch_patience(const nkvi_batch *b);
 

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/status.h"
 #include "client/read_steps.h"
 
@@ -52,7 +51,7 @@ nkv_status nkvi_read_many(nkv_client *client, nkvi_read *reads, size_t n, const 
     void *memory = NULL;
     if (n > FEW) {
         size_t room = nkvi_steps_room(n);
-        memory = room > 0 ? nkvi_alloc(room) : NULL;
+        memory = room > 0 ? nkvi_spare_take(&client->spare, room) : NULL;
         if (memory == NULL) {
             for (size_t i = 0; i < n; i++) {
                 results[i] = (nkv_result){NKV_ENOMEM, NKV_FROM_SERVER, NULL};
@@ -70,6 +69,6 @@ nkv_status nkvi_read_many(nkv_client *client, nkvi_read *reads, size_t n, const 
         nkvi_gather_wait(&all.gather, &client->flights, all.deadline_ns);
     }
     nkv_status status = nkvi_steps_finish(&all, error);
-    nkvi_free(memory);
+    nkvi_spare_give(&client->spare, memory);
     return status;
 }

@@ -14,7 +14,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/status.h"
 #include "client/read.h"
 #include "client/read_steps.h"
@@ -87,7 +86,7 @@ static void end(waiting *self)
     pthread_mutex_unlock(&flights->mu);
     (void)nkvi_gather_close(&self->steps.gather, 1);
     nkv_status first = nkvi_steps_finish(&self->steps, &reads->error);
-    nkvi_free(self);
+    nkvi_spare_give(&reads->client->spare, self);
     deliver(reads, first);
 }
 
@@ -208,7 +207,7 @@ static size_t take_hits(nkv_client *client, const nkvi_reads *all)
 static waiting *waiting_make(nkv_client *client, nkvi_reads *reads, size_t left)
 {
     size_t room = nkvi_steps_room(left);
-    waiting *self = room > 0 ? nkvi_alloc(sizeof *self + room) : NULL;
+    waiting *self = room > 0 ? nkvi_spare_take(&client->spare, sizeof *self + room) : NULL;
     if (self == NULL) {
         return NULL;
     }

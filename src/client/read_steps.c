@@ -42,21 +42,26 @@ void nkvi_steps_add(nkvi_steps *all, const nkvi_read *read, nkv_result *result)
 {
     nkv_client *client = all->client;
     nkvi_reading *item = &all->items[all->n++];
-    memset(item, 0, sizeof *item);
     item->read = read;
     item->result = result;
-    item->peer = client->connector->ops->route(client->connector, read->query.key);
+    item->state = NKVI_READ_NEW;
     item->reason = nkvi_read_filter(client, all->call, read->query.key, read->argc, read->argv);
+    item->validated = item->joined = false;
+    item->cached = NULL;
+    item->peer = client->connector->ops->route(client->connector, read->query.key);
+    item->settler = NULL;
     if (item->reason != NKV_BYPASS_COUNT) {
         item->state = NKVI_READ_BYPASS;
     } else if (!all->healthy) {
         bypass(item, NKV_BYPASS_UNHEALTHY);
     }
-    item->ask.query = &read->query;
-    item->ask.argc = read->argc;
-    item->ask.argv = read->argv;
-    item->ask.fields_at = read->fields_at;
-    item->ask.waiter = &item->slot.waiter;
+    item->ask = (nkvi_ask){.query = &read->query,
+                           .argc = read->argc,
+                           .argv = read->argv,
+                           .fields_at = read->fields_at,
+                           .waiter = &item->slot.waiter};
+    item->slot.status = NKV_OK; /* opened when there is something to wait for */
+    item->slot.value = NULL;
 }
 
 /* ---- looking up ------------------------------------------------------------------------------ */

@@ -1,7 +1,6 @@
 /* lmcache/store_op.c - operations: their memory, their phases; see store.h. */
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/status.h"
 #include "lmcache/store.h"
 
@@ -43,7 +42,7 @@ static void op_destroy(nkvi_job *job)
     for (size_t i = 0; i < job->n; i++) {
         nkv_value_release(op->parts[i].witness);
     }
-    nkvi_free(op);
+    nkvi_spare_give(&job->client->spare, op);
 }
 
 static const nkvi_job_kind op_kind = {op_advance, op_cancel, op_destroy};
@@ -296,7 +295,7 @@ nkv_status nkvi_op_make(const nkvi_op_plan *plan, nkvi_op **out, nkv_error *erro
     }
     size_t head = (sizeof(nkvi_op) + plan->n * sizeof(nkvi_op_part) + 15) & ~(size_t)15;
     size_t more = carve_all(NULL, NULL, plan);
-    char *block = nkvi_alloc(head + more + names_size(plan) + 1);
+    char *block = nkvi_spare_take(&lmcache->client->spare, head + more + names_size(plan) + 1);
     if (block == NULL) {
         return nkvi_fail(error, NKV_ENOMEM, "no memory for a batch of %zu items", plan->n);
     }
