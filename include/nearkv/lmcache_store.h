@@ -6,11 +6,12 @@
  * Metadata answers are kept by the client's cache, the negative ones too, and the server says when
  * they change: a lookup that is repeated costs no round trip, and a get knows its sizes.
  *
- * A put writes the payload, and only when the server has acknowledged it, the metadata; so metadata
- * without its payload is never made, not even when the server is out of memory.  It then reads the
- * metadata back on the tracked lane, so that the next lookup is local.  A remove deletes metadata
- * first.  Where a get finds the payload gone (evicted), or of another size than the metadata says,
- * it is a miss, and the metadata of a payload that is gone is deleted.
+ * A put writes payload and metadata in one command (MSET); with an expiry (ttl_s), or where the
+ * server does not take that, the payload, and only when the server has acknowledged it, the
+ * metadata.  So metadata without its payload is never made, not even when the server is out of
+ * memory.  It then reads the metadata back on the tracked lane, so that the next lookup is local.
+ * A remove deletes metadata first.  Where a get finds the payload gone (evicted), or of another
+ * size than the metadata says, it is a miss, and the metadata of a payload that is gone is deleted.
  *
  * With NKV_LMCACHE_SINGLE_KEY there is no metadata: a lookup is EXISTS, and `chunk_bytes` says
  * which size a value must have.  A get is then one round trip, two with cache_payloads.

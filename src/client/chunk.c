@@ -2,7 +2,8 @@
  *
  *      head: "*3 SET $len key $len"      from the chunk's own memory, or an allocated block
  *      value                             from the caller's
- *      tail: CR LF, "EX 60"              from the chunk's own memory
+ *      tail: CR LF, "EX 60"              from the chunk's own memory, or behind the head;
+ *            of a pair the other key and value, too
  */
 #include "client/chunk.h"
 
@@ -14,6 +15,7 @@
 #include "base/ascii.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "client/reply.h"
 
 #define SUBMIT_MAX 256u /* operations handed over at once */
 #define HEAD_MORE  72u  /* bytes of a head besides the key */
@@ -52,12 +54,37 @@ static void end(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
     chunk->done(chunk, status, reply, error);
 }
 
+bool nkvi_pair_refused(nkv_status status, const nkv_reply *reply)
+{
+    return status == NKV_EREPLY && reply != NULL &&
+           (nkvi_reply_has_code(reply, "NOPERM") || nkvi_reply_has_code(reply, "ERR"));
+}
+
+/* What the server thinks of pairs.  Where it took some before, it may be the keys alone. */
+static void note_pair(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply)
+{
+    _Atomic nkvi_pairs *pairs = &atomic_load(&chunk->peer)->pairs;
+    if (status == NKV_OK) {
+        atomic_store(pairs, NKVI_PAIRS_TAKEN);
+    } else if (nkvi_pair_refused(status, reply)) {
+        bool taken = atomic_load(pairs) == NKVI_PAIRS_TAKEN;
+        atomic_store(pairs, taken ? NKVI_PAIRS_UNKNOWN : NKVI_PAIRS_REFUSED);
+    }
+}
+
 static void op_done(nkvi_bulk_op *op, nkv_status status, const nkv_reply *reply,
                     const nkv_error *error)
 {
     nkvi_chunk *chunk = NKVI_CONTAINER(op, nkvi_chunk, op);
-    if (writes(chunk) && chunk->client->cache != NULL) {
-        nkvi_cache_write_end(chunk->client->cache, chunk->key, chunk->spaces);
+    nkv_cache *cache = chunk->client->cache;
+    if (writes(chunk) && cache != NULL) {
+        nkvi_cache_write_end(cache, chunk->key, chunk->spaces);
+    }
+    if (chunk->kind == NKVI_CHUNK_PAIR) {
+        note_pair(chunk, status, reply);
+        if (cache != NULL) {
+            nkvi_cache_write_end(cache, chunk->other_key, chunk->other_spaces);
+        }
     }
     end(chunk, status, reply, error);
 }
@@ -140,36 +167,50 @@ static char *put_len(char *at, size_t len)
     return PUT(at, "\r\n");
 }
 
-/* Room for the head; what is too long for any server is not sent. */
+static char *put_string(char *at, nkv_str str)
+{
+    at = put(put_len(at, str.len), str.data, str.len);
+    return PUT(at, "\r\n");
+}
+
+/* Room for head and tail; what is too long for any server is not sent. */
 static nkv_status find_head(nkvi_chunk *chunk, nkv_error *error)
 {
     bool key = chunk->key.len > NKV_VALUE_MAX;
     chunk->head = chunk->inline_head;
+    chunk->tail = chunk->inline_tail;
     if (key || chunk->value.len > NKV_VALUE_MAX) {
         return nkvi_fail(error, NKV_EINVAL, "a %s of %zu bytes; allowed are up to %zu",
                          key ? "key" : "value", key ? chunk->key.len : chunk->value.len,
                          NKV_VALUE_MAX);
     }
-    if (chunk->key.len + HEAD_MORE > sizeof chunk->inline_head) {
-        chunk->head = nkvi_alloc(chunk->key.len + HEAD_MORE);
+    size_t head = chunk->key.len + HEAD_MORE, tail = 0;
+    if (chunk->kind == NKVI_CHUNK_PAIR) {
+        tail = chunk->other_key.len + chunk->other_value.len + HEAD_MORE;
     }
-    return chunk->head != NULL ? NKV_OK : nkvi_fail(error, NKV_ENOMEM, "no memory for a command");
+    if (head + tail > sizeof chunk->inline_head) {
+        chunk->head = nkvi_alloc(head + tail);
+    }
+    if (chunk->head == NULL) {
+        return nkvi_fail(error, NKV_ENOMEM, "no memory for a command");
+    }
+    chunk->tail = tail > 0 ? chunk->head + head : chunk->inline_tail;
+    return NKV_OK;
 }
 
 static void make_head(nkvi_chunk *chunk)
 {
     static const char *const names[] = {[NKVI_CHUNK_GET] = "\r\n$3\r\nGET\r\n",
                                         [NKVI_CHUNK_SET] = "\r\n$3\r\nSET\r\n",
-                                        [NKVI_CHUNK_DEL] = "\r\n$3\r\nDEL\r\n"};
-    bool set = chunk->kind == NKVI_CHUNK_SET;
+                                        [NKVI_CHUNK_DEL] = "\r\n$3\r\nDEL\r\n",
+                                        [NKVI_CHUNK_PAIR] = "\r\n$4\r\nMSET\r\n"};
+    bool set = chunk->kind == NKVI_CHUNK_SET || chunk->kind == NKVI_CHUNK_PAIR;
     assert(chunk->head != NULL);
     char *at = chunk->head;
     *at++ = '*';
-    *at++ = !set ? '2' : chunk->ttl_ms > 0 ? '5' : '3';
-    at = put(at, names[chunk->kind], sizeof "\r\n$3\r\nGET\r\n" - 1);
-    at = put_len(at, chunk->key.len);
-    at = put(at, chunk->key.data, chunk->key.len);
-    at = PUT(at, "\r\n");
+    *at++ = !set ? '2' : chunk->kind == NKVI_CHUNK_PAIR || chunk->ttl_ms > 0 ? '5' : '3';
+    at = put(at, names[chunk->kind], strlen(names[chunk->kind]));
+    at = put_string(at, chunk->key);
     at = set ? put_len(at, chunk->value.len) : at;
     chunk->op.parts[0] = nkv_str_make(chunk->head, (size_t)(at - chunk->head));
 }
@@ -178,7 +219,9 @@ static void make_head(nkvi_chunk *chunk)
 static void make_tail(nkvi_chunk *chunk)
 {
     char *at = PUT(chunk->tail, "\r\n");
-    if (chunk->ttl_ms > 0) {
+    if (chunk->kind == NKVI_CHUNK_PAIR) {
+        at = put_string(put_string(at, chunk->other_key), chunk->other_value);
+    } else if (chunk->ttl_ms > 0) {
         char digits[NKVI_DECIMAL_MAX];
         bool whole = chunk->ttl_ms % 1000 == 0;
         size_t n = nkvi_ascii_decimal(digits, (uint64_t)chunk->ttl_ms / (whole ? 1000u : 1u));
@@ -208,7 +251,7 @@ static void make_op(nkvi_chunk *chunk)
 {
     nkv_cache *cache = chunk->client->cache;
     make_head(chunk);
-    if (chunk->kind == NKVI_CHUNK_SET) {
+    if (chunk->kind == NKVI_CHUNK_SET || chunk->kind == NKVI_CHUNK_PAIR) {
         make_tail(chunk);
     }
     chunk->op.priority = priority_of(chunk);
@@ -218,6 +261,9 @@ static void make_op(nkvi_chunk *chunk)
     chunk->op.done = op_done;
     if (writes(chunk) && cache != NULL) {
         chunk->spaces = nkvi_cache_write_begin(cache, chunk->key);
+    }
+    if (chunk->kind == NKVI_CHUNK_PAIR && cache != NULL) {
+        chunk->other_spaces = nkvi_cache_write_begin(cache, chunk->other_key);
     }
 }
 
@@ -309,6 +355,16 @@ void nkvi_chunks_submit(nkv_client *client, nkvi_chunk *const *chunks, size_t n)
             hand_over_some(&all);
         }
     }
+}
+
+nkvi_pairs nkvi_chunk_pairs(nkv_client *client, nkv_str key, nkv_str other_key)
+{
+    nkvi_connector *connector = client->connector;
+    nkvi_peer *peer = connector->ops->route(connector, key);
+    if (peer->foreign != NULL || peer != connector->ops->route(connector, other_key)) {
+        return NKVI_PAIRS_REFUSED;
+    }
+    return atomic_load(&peer->pairs);
 }
 
 void nkvi_chunk_cancel(nkvi_chunk *chunk)

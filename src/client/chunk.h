@@ -3,6 +3,7 @@
  *      chunks --route(key)--> peer's bulk lanes       GET key      -> room(len), received in place
  *                                                     SET key v    <- sent from the caller's memory
  *                                                     DEL key
+ *                                                     MSET key v other w    both, or neither
  *
  * Writes are bracketed like all writes of ours: the key is forgotten and fenced before the bytes
  * may go out, and again when the answer is there or given up, before done() is called.
@@ -17,16 +18,23 @@
 #include "conn/foreign.h"
 #include "io/bulk.h"
 
-typedef enum nkvi_chunk_kind { NKVI_CHUNK_GET, NKVI_CHUNK_SET, NKVI_CHUNK_DEL } nkvi_chunk_kind;
+typedef enum nkvi_chunk_kind {
+    NKVI_CHUNK_GET,
+    NKVI_CHUNK_SET,
+    NKVI_CHUNK_DEL,
+    NKVI_CHUNK_PAIR
+} nkvi_chunk_kind;
 
 #define NKVI_CHUNK_HEAD 128u /* bytes of a command that fit without allocating */
+#define NKVI_CHUNK_TAIL 48u
 
 typedef struct nkvi_chunk {
     nkvi_chunk_kind kind;
-    nkv_priority priority; /* DEFAULT: that of its kind */
-    nkv_str key, value;    /* live until done() */
-    int64_t ttl_ms;        /* SET: expiry of the key; 0: none */
-    size_t expect;         /* GET: bytes that are expected; 0: not known */
+    nkv_priority priority;          /* DEFAULT: that of its kind */
+    nkv_str key, value;             /* live until done() */
+    nkv_str other_key, other_value; /* PAIR: the same */
+    int64_t ttl_ms;                 /* SET: expiry of the key; 0: none */
+    size_t expect;                  /* GET: bytes that are expected; 0: not known */
     int64_t deadline_ns;
     /* GET: the value has `len` bytes: where it goes, or NULL: done() gets a copy to look at. */
     char *(*room)(struct nkvi_chunk *chunk, size_t len);
@@ -40,11 +48,19 @@ typedef struct nkvi_chunk {
     _Atomic(nkvi_peer *) peer; /* NULL: not submitted yet */
     _Atomic bool cancelled;
     nkvi_bulk_op op;
-    nkvi_foreign_op foreign_op; /* instead, where the peer is a connector of the user's */
-    uint32_t spaces;            /* that nkvi_cache_write_begin bracketed */
-    char *head;                 /* the command up to the value: inline_head, or allocated */
-    char inline_head[NKVI_CHUNK_HEAD], tail[48];
+    nkvi_foreign_op foreign_op;    /* instead, where the peer is a connector of the user's */
+    uint32_t spaces, other_spaces; /* that nkvi_cache_write_begin bracketed */
+    char *head;                    /* the command up to the value: inline_head, or allocated */
+    char *tail;                    /* what follows it: inline_tail, or behind the head */
+    char inline_head[NKVI_CHUNK_HEAD], inline_tail[NKVI_CHUNK_TAIL];
 } nkvi_chunk;
+
+/* Whether these two keys can be written as a PAIR, as far as is known. */
+nkvi_pairs nkvi_chunk_pairs(nkv_client *client, nkv_str key, nkv_str other_key);
+
+/* A PAIR has ended so because the server does not take pairs, or not of these keys: nothing was
+ * written, and the keys may be set one by one. */
+bool nkvi_pair_refused(nkv_status status, const nkv_reply *reply);
 
 /* Sends n chunks; done() is called for each, perhaps before this returns.  The client outlives this
  * call: somebody is counted in. */

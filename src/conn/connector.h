@@ -17,6 +17,13 @@ typedef struct nkvi_connector nkvi_connector;
 
 typedef struct nkvi_peer_handler nkvi_peer_handler;
 
+/* Whether a server takes two keys in one command (MSET). */
+typedef enum nkvi_pairs {
+    NKVI_PAIRS_UNKNOWN = 0,
+    NKVI_PAIRS_TAKEN,
+    NKVI_PAIRS_REFUSED /* by an ACL, or a proxy */
+} nkvi_pairs;
+
 typedef struct nkvi_peer {
     nkvi_lane *tracked; /* NULL: the client does not cache */
     nkvi_lane *data;
@@ -25,6 +32,7 @@ typedef struct nkvi_peer {
                                      has no lanes; else NULL */
     nkvi_owner *owner;            /* NULL: the client does not cache */
     void *user;                   /* the client's state for this peer; [loop] */
+    _Atomic nkvi_pairs pairs;
     const nkvi_peer_handler *handler; /* whom to tell; the connector's */
 } nkvi_peer;
 

@@ -5,7 +5,8 @@
  *
  *      contains     lookup
  *      get          lookup, payloads, delete the metadata of payloads that are gone
- *      put          payloads, metadata of those that are there, lookup (so that the next is local)
+ *      put          payload and metadata in one command where the server takes it, else payloads,
+ *                   metadata of those that are there; lookup (so that the next is local)
  *      remove       metadata, payloads
  *
  * All memory of an operation is one block: the job, a part for each item, and what carve() cut off
@@ -35,6 +36,7 @@ typedef struct nkvi_op_part {
     nkv_item *item;
     nkv_str names[2]; /* by nkv_lmcache_part; what the layout has not is empty */
     nkv_str packed;   /* put: the metadata's bytes */
+    bool paired;      /* put: payload and metadata are written in one */
     bool wrote;       /* put: the payload is there; remove: one of the keys was */
     bool fetched;     /* get: the payload is where it belongs */
     bool wrong;       /* get: the payload has another size than it should */

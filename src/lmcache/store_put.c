@@ -12,6 +12,12 @@ static nkv_priority small_priority(const nkvi_op *op)
 
 /* ---- put ------------------------------------------------------------------------------------- */
 
+static nkvi_pairs pairs_of(const nkvi_op_part *part)
+{
+    return nkvi_chunk_pairs(part->op->job.client, part->names[NKV_LMCACHE_PAYLOAD],
+                            part->names[NKV_LMCACHE_METADATA]);
+}
+
 static void payload_written(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
                             const nkv_error *error)
 {
@@ -24,6 +30,31 @@ static void payload_written(nkvi_chunk *chunk, nkv_status status, const nkv_repl
     nkvi_op_chunk_done(part, error);
 }
 
+static void pair_written(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
+                         const nkv_error *error)
+{
+    nkvi_op_part *part = NKVI_CONTAINER(chunk, nkvi_op_part, chunk);
+    if (nkvi_pair_refused(status, reply)) {
+        part->paired = false; /* one after the other, then */
+        nkvi_job_part_done(&part->op->job);
+        return;
+    }
+    bool written = status == NKV_OK && reply->type == NKV_TYPE_STATUS;
+    part->item->status = status == NKV_OK && !written ? NKV_EPROTO : status;
+    nkvi_op_chunk_done(part, error);
+}
+
+static bool fill_pair(nkvi_op_part *part)
+{
+    part->chunk.kind = NKVI_CHUNK_PAIR;
+    part->chunk.key = part->names[NKV_LMCACHE_PAYLOAD];
+    part->chunk.value = part->item->value;
+    part->chunk.other_key = part->names[NKV_LMCACHE_METADATA];
+    part->chunk.other_value = part->packed;
+    part->chunk.done = pair_written;
+    return part->paired;
+}
+
 static bool fill_payload(nkvi_op_part *part)
 {
     part->chunk.kind = NKVI_CHUNK_SET;
@@ -31,7 +62,13 @@ static bool fill_payload(nkvi_op_part *part)
     part->chunk.value = part->item->value;
     part->chunk.ttl_ms = part->op->options.ttl_s * 1000;
     part->chunk.done = payload_written;
-    return nkvi_op_open(part) && part->shadow == NULL;
+    return nkvi_op_open(part) && part->shadow == NULL && !part->paired;
+}
+
+/* What is asked of the server first: a pair, or the payload alone. */
+static bool fill_first(nkvi_op_part *part)
+{
+    return part->paired ? fill_pair(part) : fill_payload(part);
 }
 
 static void metadata_written(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
@@ -108,10 +145,44 @@ static void shadow_doubles(nkvi_op *op)
     }
 }
 
-static nkvi_step put_payloads(nkvi_op *op)
+/* Where the server is known to take pairs all are; where that is not known yet, the smallest. (An
+ * expiry cannot be given with them.) */
+static void choose_pairs(nkvi_op *op)
+{
+    nkvi_op_part *smallest = NULL;
+    for (size_t i = 0; i < op->job.n && !nkvi_op_single(op) && op->options.ttl_s <= 0; i++) {
+        nkvi_op_part *part = &op->parts[i];
+        if (!nkvi_op_open(part) || part->shadow != NULL) {
+            continue;
+        }
+        nkvi_pairs pairs = pairs_of(part);
+        part->paired = pairs == NKVI_PAIRS_TAKEN;
+        if (pairs == NKVI_PAIRS_UNKNOWN &&
+            (smallest == NULL || part->item->value.len < smallest->item->value.len)) {
+            smallest = part;
+        }
+    }
+    if (smallest != NULL) {
+        smallest->paired = true;
+    }
+}
+
+static nkvi_step put_first(nkvi_op *op)
 {
     shadow_doubles(op);
-    return nkvi_op_transfer(op, fill_payload);
+    choose_pairs(op);
+    return nkvi_op_transfer(op, fill_first);
+}
+
+/* Of pairs that the server did not take. */
+static bool fill_refused(nkvi_op_part *part)
+{
+    return fill_payload(part) && !part->wrote && part->item->status == NKV_ECANCELED;
+}
+
+static nkvi_step put_refused(nkvi_op *op)
+{
+    return nkvi_op_single(op) ? NKVI_STEP_NOTHING : nkvi_op_transfer(op, fill_refused);
 }
 
 static nkvi_step put_metadata(nkvi_op *op)
@@ -151,8 +222,8 @@ static void settle(nkvi_op *op)
     }
 }
 
-static nkvi_step (*const put_steps[])(nkvi_op *) = {put_payloads, put_metadata, unpublish,
-                                                    read_back, NULL};
+static nkvi_step (*const put_steps[])(nkvi_op *) = {put_first, put_refused, put_metadata,
+                                                    unpublish, read_back,   NULL};
 
 static nkvi_op_plan put_plan(nkv_lmcache *lmcache, nkv_item *items, size_t n, const nkv_call *call)
 {

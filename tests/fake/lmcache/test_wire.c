@@ -28,6 +28,7 @@ static t_fake *start_fake(void)
 {
     t_fake *fake = t_fake_start(NULL);
     t_fake_on(fake, "+OK\r\n", "SET", "...");
+    t_fake_on(fake, "-ERR unknown command 'MSET'\r\n", "MSET", "...");
     t_fake_on(fake, ":-1\r\n", "PTTL", "*");
     t_fake_on(fake, "_\r\n", "GET", "*");
     t_fake_on(fake, ":1\r\n", "DEL", "*");
@@ -241,6 +242,91 @@ Test(lmcache_wire, case_2_no_metadata_for_a_payload_of_unknown_fate, .timeout = 
         nkv_queue_destroy(queue);
         close_rig(&r);
     }
+}
+
+/* ---- Put of pairs ---------------------------------------------------------------------------- */
+
+static bool is_pair(t_fake_command command, int layout, const t_bytes *meta)
+{
+    return command.argc == 5 && strcmp(command.argv[0], "MSET") == 0 &&
+           strcmp(command.argv[1], names[layout][T_KV]) == 0 &&
+           t_same_bytes("payload", command.argv[2], command.lens[2], "abcd", 4) &&
+           strcmp(command.argv[3], names[layout][T_META]) == 0 &&
+           t_same_bytes("metadata", command.argv[4], command.lens[4], meta->bytes, meta->len);
+}
+
+/* A server that takes MSET gets both keys in it, and no SET. */
+Test(lmcache_wire, frames_of_a_pair, .timeout = 30)
+{
+    for (int layout = 0; layout < T_LM_PAIRS; layout++) {
+        rig r = open_layout(layout, 4);
+        const t_bytes meta = t_hex(META_HEX);
+        t_fake_on(r.fake, "+OK\r\n", "MSET", "...");
+        for (size_t round = 1; round <= 3; round++) {
+            cr_assert_eq(put_abcd(&r), NKV_OK, "layout %d", layout);
+            cr_assert_eq(t_fake_hits(r.fake, "MSET", "..."), round);
+        }
+        const long at = t_fake_find(r.fake, 0, "MSET", "...");
+        cr_assert(is_pair(t_fake_command_at(r.fake, (size_t)at), layout, &meta));
+        cr_assert_eq(t_fake_hits(r.fake, "SET", "..."), 0);
+        close_rig(&r);
+    }
+}
+
+/* One that does not take it is asked once, with the smallest of a batch. */
+Test(lmcache_wire, a_refused_pair_is_set_key_by_key, .timeout = 30)
+{
+    for (int layout = 0; layout < T_LM_PAIRS; layout++) {
+        rig r = open_layout(layout, 2);
+        t_items list = t_items_list("a b c");
+        for (size_t i = 0; i < 3; i++) {
+            t_item_value(&list, i, i == 1 ? 10 : 20000, 1);
+        }
+        for (size_t round = 1; round <= 3; round++) {
+            cr_assert_eq(nkv_lmcache_put(r.lm, list.items, 3, NULL), NKV_OK);
+            cr_assert_eq(t_fake_hits(r.fake, "MSET", "..."), 1, "layout %d", layout);
+            cr_assert_eq(t_fake_hits(r.fake, "SET", "..."), 6 * round);
+        }
+        char name[40];
+        name[t_lm_name((nkv_lmcache_layout)layout, T_KV, nkv_cstr("b"), name).len] = '\0';
+        cr_assert_eq(t_fake_hits(r.fake, "MSET", name, "..."), 1);
+        t_items_free(&list);
+        close_rig(&r);
+    }
+}
+
+/* Out of memory: the pair has failed as a whole, nothing of it is tried again, and the next put is
+ * a pair. */
+Test(lmcache_wire, case_2_a_pair_without_memory_for_it, .timeout = 30)
+{
+    for (int layout = 0; layout < T_LM_PAIRS; layout++) {
+        rig r = open_layout(layout, 2);
+        t_fake_on(r.fake, "-OOM command not allowed when used memory > 'maxmemory'.\r\n", "MSET",
+                  "...");
+        cr_assert_eq(put_abcd(&r), NKV_EREPLY);
+        t_fake_on(r.fake, "+OK\r\n", "MSET", "...");
+        cr_assert_eq(put_abcd(&r), NKV_OK);
+        cr_assert_eq(t_fake_hits(r.fake, "SET", "..."), 0, "layout %d", layout);
+        cr_assert_eq(t_fake_hits(r.fake, "DEL", "..."), 0, "layout %d", layout);
+        cr_assert_eq(t_fake_hits(r.fake, "MSET", "..."), 2, "layout %d", layout);
+        close_rig(&r);
+    }
+}
+
+/* Rights that go away while the client lives: the put is right at once, without an error. */
+Test(lmcache_wire, pairs_that_are_refused_later, .timeout = 30)
+{
+    rig r = open_layout(NKV_LMCACHE_PLAIN_SUFFIX, 2);
+    t_fake_on(r.fake, "+OK\r\n", "MSET", "...");
+    cr_assert_eq(put_abcd(&r), NKV_OK);
+    t_fake_on(r.fake, "-NOPERM this user has no permissions to run the 'mset' command\r\n", "MSET",
+              "...");
+    for (size_t round = 1; round <= 4; round++) {
+        cr_assert_eq(put_abcd(&r), NKV_OK);
+        cr_assert_eq(t_fake_hits(r.fake, "SET", "..."), 2 * round);
+    }
+    cr_assert_eq(t_fake_hits(r.fake, "MSET", "..."), 3, "one of them asks again");
+    close_rig(&r);
 }
 
 /* ---- Get, lookup, remove --------------------------------------------------------------------- */
