@@ -44,7 +44,7 @@ b_limit *b_limit_open(t_addr address)
     return limit;
 }
 
-static void forget(b_limit *limit)
+void b_limit_forget(b_limit *limit)
 {
     for (int v = 0; v < 3; v++) {
         free(limit->text[v]);
@@ -58,12 +58,15 @@ static void forget(b_limit *limit)
     free(limit->got.rest);
     free(limit->heads);
     free(limit->expected);
+    limit->sent = limit->got = (layout){.n = 0};
+    limit->heads = limit->expected = NULL;
+    limit->values = NULL;
 }
 
 void b_limit_close(b_limit *limit)
 {
     if (limit != NULL) {
-        forget(limit);
+        b_limit_forget(limit);
         (void)close(limit->fd);
         free(limit);
     }
@@ -114,7 +117,10 @@ static layout make_layout(size_t n)
 void b_limit_prepare(b_limit *limit, const b_value *values, size_t n)
 {
     T_REQUIRE(n > 0 && n <= B_LIMIT_KEYS);
-    forget(limit);
+    if (limit->values == values && limit->n == n) {
+        return;
+    }
+    b_limit_forget(limit);
     limit->values = values;
     limit->n = n;
     for (b_verb verb = B_SET; verb <= B_EXISTS; verb++) {

@@ -39,8 +39,12 @@ typedef struct b_limit b_limit;
 b_limit *b_limit_open(t_addr address);
 void b_limit_close(b_limit *limit);
 
-/* Lays out the commands of some values, 1 to B_LIMIT_KEYS. */
+/* Lays out the commands of some values, 1 to B_LIMIT_KEYS; nothing is done if they are those of the
+ * last time. */
 void b_limit_prepare(b_limit *limit, const b_value *values, size_t n);
+
+/* The values are going: others may come to lie where they lie. */
+void b_limit_forget(b_limit *limit);
 
 /* Moves all of them once.  EXISTS: all keys are there. */
 void b_limit_run(b_limit *limit, b_verb verb);

@@ -63,8 +63,9 @@ typedef enum b_task {
 
 /* What nearkv knows before a task. */
 typedef enum b_memory {
-    B_COLD, /* nothing: its cache is emptied */
-    B_KNOWN /* the metadata, as after a lookup */
+    B_COLD,   /* nothing: its cache is emptied */
+    B_KNOWN,  /* the metadata, as after a lookup */
+    B_UNASKED /* the task does not look into the cache */
 } b_memory;
 
 enum { B_LOOPS_MAX = 64, B_GROUP = 16 << 20 };

@@ -58,6 +58,10 @@ void b_sides_close(b_sides *sides)
 
 void b_sides_fill(b_sides *sides, const b_chunks *chunks)
 {
+    b_limit_forget(sides->limit);
+    for (unsigned i = 0; i < sides->lanes; i++) {
+        b_limit_forget(sides->loops[i]);
+    }
     b_limit_prepare(sides->limit, chunks->metadata, chunks->n);
     b_limit_run(sides->limit, B_SET);
     b_limit_prepare(sides->limit, chunks->payloads, chunks->n);
@@ -179,7 +183,7 @@ static int64_t run_near(b_sides *sides, b_task task, b_memory memory, b_chunks *
     set_items(task, chunks);
     if (memory == B_COLD) {
         nkv_client_reset(sides->client);
-    } else {
+    } else if (memory == B_KNOWN) {
         look_up(sides, B_PREFIX, chunks);
     }
     int64_t begin_ns = b_wall_ns();

@@ -90,7 +90,8 @@ static count run_request(b_sides *sides, t_ctl *ctl, const request *r, b_chunks 
 
 static void show_commands(t_ctl *ctl)
 {
-    static const char *const names[] = {"set", "get", "pttl", "exists", "strlen", "del", "mget"};
+    static const char *const names[] = {"set",    "get", "pttl", "exists",
+                                        "strlen", "del", "mget", "mset"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         long long calls = t_ctl_calls(ctl, names[i]);
         if (calls > 0) {
