@@ -23,6 +23,8 @@
  * Loss     Operations of which nothing was written are tried again, once.  A lane that cannot
  *          connect leaves the queue to those that can.  If none can, all that waits ends with the
  *          reason of the attempt that fails next, which may be due only after a while.
+ * Several  An operation of several commands that is half written when the connection ends, or when
+ *          it is given up, is never finished: as a transaction it has no effect then.
  * Life     An operation and its memory belong to the pool from submit() until done().  After done()
  *          nobody touches them: a string that is still coming in is thrown away; a connection on
  *          which a request is only half written answers what was sent before, and ends.
@@ -49,11 +51,13 @@ typedef enum nkvi_priority {
     NKVI_PRIORITIES
 } nkvi_priority;
 
-/* One command with one reply. */
+/* One command with one reply; or several, of which the last is the answer: a transaction. */
 typedef struct nkvi_bulk_op {
     nkvi_priority priority;
     nkv_str parts[NKVI_BULK_PARTS]; /* its bytes, one part behind the other; may be empty */
     size_t expect;                  /* bytes of the reply, as far as is known */
+    unsigned before;                /* replies that come before the last; the first error among them
+                                     * is the operation's */
     int64_t deadline_ns;
     /* A string of `len` bytes begins: where it goes, or NULL: the reply brings a copy.  NULL as a
      * whole: the same. */

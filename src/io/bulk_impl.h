@@ -29,6 +29,7 @@
 typedef struct nkvi_bulk_slot {
     nkvi_bulk_op *op; /* NULL: given up */
     size_t bytes;     /* what it counts against the window */
+    unsigned before;  /* replies that are still to come before its last */
     bool cancelled;   /* the lane has been told */
 } nkvi_bulk_slot;
 
@@ -66,6 +67,7 @@ typedef struct nkvi_bulk_lane {
     int64_t heard_ns;   /* when something came, or the last live operation was given up */
     int64_t retry_ns;   /* no attempt to connect before */
     nkv_error why;      /* the last failure to connect */
+    nkv_error early;    /* the first error among the replies before the oldest one's last */
 } nkvi_bulk_lane;
 
 struct nkvi_bulk {

@@ -28,6 +28,7 @@ static nkvi_bulk_op *retire(nkvi_bulk_lane *lane)
     nkvi_bulk_slot *slot = nkvi_bulk_slot_at(lane, 0);
     nkvi_bulk_op *op = slot->op;
     lane->window_used -= slot->bytes;
+    lane->early.status = NKV_OK;
     lane->head = (lane->head + 1) & (NKVI_BULK_WINDOW - 1);
     lane->len--;
     lane->live -= op != NULL;
@@ -41,6 +42,9 @@ static void forget(nkvi_bulk_lane *lane, unsigned i)
     const nkvi_bulk_slot *slot = nkvi_bulk_slot_at(lane, i);
     lane->window_used -= slot->bytes;
     lane->live -= slot->op != NULL;
+    if (i == 0) {
+        lane->early.status = NKV_OK;
+    }
     for (unsigned j = i; j + 1 < lane->len; j++) {
         *nkvi_bulk_slot_at(lane, j) = *nkvi_bulk_slot_at(lane, j + 1);
     }
@@ -80,11 +84,14 @@ static void lose(nkvi_bulk_lane *lane, const nkv_error *why)
     nkvi_fail(&error, why->status, "%s: %s", lane->bulk->address, why->text);
     error.sys_errno = why->sys_errno;
     while (lane->len > 0) {
+        nkv_error early = lane->early; /* the server has said why, and hung up */
         nkvi_bulk_op *op = retire(lane);
         if (op == NULL) {
             continue;
         }
-        if (op->written == 0 && !op->again && why->status != NKV_ECLOSED) {
+        if (early.status != NKV_OK) {
+            nkvi_bulk_end(op, early.status, &early);
+        } else if (op->written == 0 && !op->again && why->status != NKV_ECLOSED) {
             op->again = true;
             nkvi_list_push(&again, &op->node);
         } else {
@@ -189,14 +196,36 @@ static char *lend(void *ud, size_t len)
     return op->room(op, len);
 }
 
+static void take_error(const nkvi_draft *draft, nkv_error *error)
+{
+    int len =
+        draft->root.len < sizeof error->text ? (int)draft->root.len : (int)sizeof error->text - 1;
+    nkvi_fail(error, NKV_EREPLY, "%.*s", len, draft->root.str);
+}
+
+/* A reply before the oldest operation's last. */
+static void note_early(nkvi_bulk_lane *lane, nkvi_draft *draft)
+{
+    nkvi_bulk_slot_at(lane, 0)->before--;
+    if (draft->root.type == NKV_TYPE_ERROR && lane->early.status == NKV_OK) {
+        take_error(draft, &lane->early);
+    }
+    nkvi_draft_clear(draft);
+}
+
 static void finish(nkvi_bulk_lane *lane, nkvi_draft *draft)
 {
+    if (nkvi_bulk_slot_at(lane, 0)->before > 0) {
+        note_early(lane, draft);
+        return;
+    }
+    nkv_error error = lane->early;
     nkvi_bulk_op *op = retire(lane);
-    if (op != NULL && draft->root.type == NKV_TYPE_ERROR) {
-        nkv_error error;
-        int len =
-            draft->root.len < sizeof error.text ? (int)draft->root.len : (int)sizeof error.text - 1;
-        nkvi_fail(&error, NKV_EREPLY, "%.*s", len, draft->root.str);
+    if (op != NULL && error.status != NKV_OK) {
+        nkv_reply early = {.type = NKV_TYPE_ERROR, .str = error.text, .len = strlen(error.text)};
+        op->done(op, NKV_EREPLY, &early, &error);
+    } else if (op != NULL && draft->root.type == NKV_TYPE_ERROR) {
+        take_error(draft, &error);
         op->done(op, NKV_EREPLY, &draft->root, &error);
     } else if (op != NULL) {
         op->done(op, NKV_OK, &draft->root, NULL);
@@ -204,12 +233,20 @@ static void finish(nkvi_bulk_lane *lane, nkvi_draft *draft)
     nkvi_draft_clear(draft);
 }
 
-/* A reply has come that the order of requests does not explain.  It does if it is an error and the
- * next request is half written: that is how a server refuses it; it closes the connection then. */
+/* A reply has come that the order of requests does not explain.  It does if the next request is
+ * half written and it is an error: that is how a server refuses it; it closes the connection then.
+ * Or if that request has several commands. */
 static bool refused(nkvi_bulk_lane *lane, nkvi_draft *draft)
 {
     nkvi_bulk_op *op = lane->len > 0 ? nkvi_bulk_slot_at(lane, 0)->op : NULL;
-    if (op == NULL || op->written == 0 || draft->root.type != NKV_TYPE_ERROR) {
+    if (op == NULL || op->written == 0) {
+        return false;
+    }
+    if (nkvi_bulk_slot_at(lane, 0)->before > 0) {
+        note_early(lane, draft); /* answers to its first commands */
+        return true;
+    }
+    if (draft->root.type != NKV_TYPE_ERROR) {
         return false;
     }
     finish(lane, draft);

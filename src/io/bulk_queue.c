@@ -340,7 +340,8 @@ static void take(nkvi_bulk_lane *lane)
         op->lane = lane;
         lane->len++;
         lane->live++;
-        *nkvi_bulk_slot_at(lane, lane->len - 1) = (nkvi_bulk_slot){.op = op, .bytes = op->bytes};
+        *nkvi_bulk_slot_at(lane, lane->len - 1) =
+            (nkvi_bulk_slot){.op = op, .bytes = op->bytes, .before = op->before};
         lane->window_used += op->bytes;
         share--;
     }

@@ -108,6 +108,18 @@ t_op *t_op_set(const char *key, const char *value, size_t len)
     return o;
 }
 
+t_op *t_op_multi_set(const char *key, const char *value, size_t len)
+{
+    t_op *o = new_op(NKVI_PUT);
+    int n = snprintf(o->head, sizeof o->head, "MULTI\r\n*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n",
+                     strlen(key), key, len);
+    o->op.parts[0] = nkv_str_make(o->head, (size_t)n);
+    o->op.parts[1] = nkv_str_make(value, len);
+    o->op.parts[2] = nkv_cstr("\r\nEXEC\r\n");
+    o->op.before = 2;
+    return o;
+}
+
 t_op *t_op_command(nkvi_priority priority, const char *line)
 {
     t_op *o = new_op(priority);

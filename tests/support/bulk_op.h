@@ -47,6 +47,9 @@ t_op *t_op_get(const char *key, size_t cap);
 t_op *t_op_set(const char *key, const char *value, size_t len);
 t_op *t_op_command(nkvi_priority priority, const char *line); /* an inline command */
 
+/* SET in a transaction: three commands, two replies before the last. */
+t_op *t_op_multi_set(const char *key, const char *value, size_t len);
+
 t_op *t_op_within(t_op *ask, int64_t timeout_ms); /* another deadline */
 
 void t_op_submit(nkvi_bulk *bulk, t_op *ask);

@@ -72,6 +72,91 @@ T_LIVE(io_bulk, i9_errors_and_misses_leave_the_stream_aligned)
     t_ctl_close(ctl);
 }
 
+/* Several commands that are one operation, between others: each gets its own last reply, or the
+ * first error of its own. */
+T_LIVE(io_bulk, i9_transactions_leave_the_stream_aligned)
+{
+    enum { N = 600, KINDS = 6 };
+    t_ctl *ctl = t_ctl_open(server);
+    nkvi_bulk *bulk = t_op_pool(t_server_path(server), 2);
+    char *value = t_op_bytes(300000, 7);
+    t_ctl_ok(ctl, "SET", "plain", "1");
+    static t_op *asks[N];
+    for (int i = 0; i < N; i++) {
+        switch (i % KINDS) {
+        case 0:
+            asks[i] = t_op_multi_set("large", value, 300000);
+            break;
+        case 1:
+            asks[i] = t_op_get("plain", 10);
+            break;
+        case 2: /* refused when it is queued: the others are not executed */
+            asks[i] = t_op_command(NKVI_PUT, "MULTI\r\nSET plain\r\nSET plain 2\r\nEXEC");
+            asks[i]->op.before = 3;
+            break;
+        case 3: /* fails when it is executed: the answer is an array all the same */
+            asks[i] = t_op_command(NKVI_PUT, "MULTI\r\nLPUSH plain x\r\nEXEC");
+            asks[i]->op.before = 2;
+            break;
+        case 4: /* no transaction at all */
+            asks[i] = t_op_command(NKVI_PUT, "NOSUCH\r\nPING\r\nEXEC");
+            asks[i]->op.before = 2;
+            break;
+        default:
+            asks[i] = t_op_command(NKVI_PEEK, "PING");
+        }
+        t_op_submit(bulk, asks[i]);
+    }
+    static const char *const errors[KINDS] = {
+        [2] = "wrong number of arguments", [4] = "unknown command"};
+    static const nkv_type types[KINDS] = {NKV_TYPE_ARRAY, NKV_TYPE_STRING, NKV_TYPE_ERROR,
+                                          NKV_TYPE_ARRAY, NKV_TYPE_ERROR,  NKV_TYPE_STATUS};
+    for (int i = 0; i < N; i++) {
+        const char *error = errors[i % KINDS];
+        t_op_wait(asks[i]);
+        cr_assert_eq(asks[i]->status, error != NULL ? NKV_EREPLY : NKV_OK, "%d: %s", i,
+                     asks[i]->text);
+        cr_assert(error == NULL || strstr(asks[i]->text, error) != NULL, "%d: %s", i,
+                  asks[i]->text);
+        cr_assert_eq(asks[i]->type, types[i % KINDS], "%d: type %d", i, (int)asks[i]->type);
+        t_op_drop(asks[i]);
+    }
+    free(value);
+    nkvi_bulk_destroy(bulk);
+    t_ctl_close(ctl);
+}
+
+/* What is half written when the connection goes has no effect; what was wholly written may have. */
+T_LIVE(io_bulk, a_transaction_that_is_cut_sets_nothing)
+{
+    enum { LEN = 8 << 20 };
+    t_ctl *ctl = t_ctl_open(server);
+    t_proxy *proxy = t_proxy_start((t_addr){.path = t_server_path(server)}, false);
+    nkvi_bulk *bulk = t_op_pool(t_proxy_path(proxy), 1);
+    char *value = t_op_bytes(LEN, 7);
+    t_ctl_ok(ctl, "SET", "cut", "before");
+    for (int round = 0; round < 5; round++) {
+        t_op_drop(t_op_run(bulk, t_op_command(NKVI_PEEK, "PING")));
+        const t_trigger cut = {.when = T_AT_BYTES,
+                               .bytes = 100 + (uint64_t)round * (LEN / 5),
+                               .what = T_DO_CUT,
+                               .cut = T_RST};
+        (void)t_proxy_on(proxy, t_proxy_accepted(proxy), T_TO_SERVER, &cut);
+        t_op *put = t_op_run(bulk, t_op_multi_set("cut", value, LEN));
+        cr_assert_eq(put->status, NKV_ECONN, "%s", put->text);
+        t_op_drop(put);
+        cr_assert_eq(t_ctl_int(ctl, "STRLEN", "cut"), 6);
+    }
+    t_op *put = t_op_run(bulk, t_op_multi_set("cut", value, LEN));
+    cr_assert(put->status == NKV_OK && put->type == NKV_TYPE_ARRAY, "%s", put->text);
+    t_op_drop(put);
+    cr_assert_eq(t_ctl_int(ctl, "STRLEN", "cut"), LEN);
+    free(value);
+    nkvi_bulk_destroy(bulk);
+    t_proxy_stop(proxy);
+    t_ctl_close(ctl);
+}
+
 /* Behaviour 20: a question behind 500 large writes is answered before they are half done. */
 T_LIVE(io_bulk, case_20_a_peek_overtakes_large_puts)
 {

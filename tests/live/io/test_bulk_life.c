@@ -243,15 +243,18 @@ T_LIVE(io_bulk_life, a_value_that_is_too_large_for_the_server)
     nkvi_bulk *bulk = t_op_pool(t_proxy_path(proxy), 1);
     t_ctl_ok(ctl, "CONFIG", "SET", "proto-max-bulk-len", "1mb");
     char *value = t_op_bytes(BYTES, 2);
-    t_op *put = t_op_set("k", value, BYTES), *get = t_op_get("k", 10);
-    put->op.priority = NKVI_GET;
-    t_op_submit(bulk, put);
-    t_op_submit(bulk, get);
-    t_op_wait(put);
-    cr_assert_eq(put->status, NKV_EREPLY, "%d: %s", put->status, put->text);
-    cr_assert_not_null(strstr(put->text, "invalid bulk length"), "%s", put->text);
-    t_op_drop(put);
-    good(get);
+    for (int multi = 0; multi < 2; multi++) {
+        t_op *put = (multi ? t_op_multi_set : t_op_set)("k", value, BYTES);
+        t_op *get = t_op_get("k", 10);
+        put->op.priority = NKVI_GET;
+        t_op_submit(bulk, put);
+        t_op_submit(bulk, get);
+        t_op_wait(put);
+        cr_assert_eq(put->status, NKV_EREPLY, "%d: %s", put->status, put->text);
+        cr_assert_not_null(strstr(put->text, "invalid bulk length"), "%s", put->text);
+        t_op_drop(put);
+        good(get);
+    }
     free(value);
     nkvi_bulk_destroy(bulk);
     t_proxy_stop(proxy);
