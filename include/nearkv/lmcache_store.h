@@ -6,7 +6,7 @@
  * Metadata answers are kept by the client's cache, the negative ones too, and the server says when
  * they change: a lookup that is repeated costs no round trip, and a get knows its sizes.
  *
- * A put writes payload and metadata in one command (MSET); with an expiry (ttl_s), or where the
+ * A put writes payload and metadata in one command (MSET; with ttl_s in a transaction); where the
  * server does not take that, the payload, and only when the server has acknowledged it, the
  * metadata.  So metadata without its payload is never made, not even when the server is out of
  * memory.  It then reads the metadata back on the tracked lane, so that the next lookup is local.

@@ -2,8 +2,11 @@
  *
  *      head: "*3 SET $len key $len"      from the chunk's own memory, or an allocated block
  *      value                             from the caller's
- *      tail: CR LF, "EX 60"              from the chunk's own memory, or behind the head;
- *            of a pair the other key and value, too
+ *      tail: CR LF, "EX 60"              from the chunk's own memory
+ *
+ * Of a pair:
+ *      head: "*5 MSET $len key $len"     from an allocated block, "MULTI" before it if it expires
+ *      tail: other key and value; PEXPIRE of both and EXEC, if they expire
  */
 #include "client/chunk.h"
 
@@ -19,6 +22,9 @@
 
 #define SUBMIT_MAX 256u /* operations handed over at once */
 #define HEAD_MORE  72u  /* bytes of a head besides the key */
+#define MULTI_MORE 16u  /* of a pair's more */
+#define TAIL_MORE  224u /* bytes of a pair's tail besides the keys and the value */
+#define PAIR_PARTS 3u   /* commands of a pair that expires, besides MULTI and EXEC */
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
@@ -81,6 +87,9 @@ static void op_done(nkvi_bulk_op *op, nkv_status status, const nkv_reply *reply,
         nkvi_cache_write_end(cache, chunk->key, chunk->spaces);
     }
     if (chunk->kind == NKVI_CHUNK_PAIR) {
+        bool executed =
+            status == NKV_OK && reply->type == NKV_TYPE_ARRAY && reply->elements == PAIR_PARTS;
+        reply = executed ? &reply->element[0] : reply; /* what MSET has said */
         note_pair(chunk, status, reply);
         if (cache != NULL) {
             nkvi_cache_write_end(cache, chunk->other_key, chunk->other_spaces);
@@ -186,7 +195,8 @@ static nkv_status find_head(nkvi_chunk *chunk, nkv_error *error)
     }
     size_t head = chunk->key.len + HEAD_MORE, tail = 0;
     if (chunk->kind == NKVI_CHUNK_PAIR) {
-        tail = chunk->other_key.len + chunk->other_value.len + HEAD_MORE;
+        head += MULTI_MORE;
+        tail = chunk->key.len + 2 * chunk->other_key.len + chunk->other_value.len + TAIL_MORE;
     }
     if (head + tail > sizeof chunk->inline_head) {
         chunk->head = nkvi_alloc(head + tail);
@@ -207,6 +217,7 @@ static void make_head(nkvi_chunk *chunk)
     bool set = chunk->kind == NKVI_CHUNK_SET || chunk->kind == NKVI_CHUNK_PAIR;
     assert(chunk->head != NULL);
     char *at = chunk->head;
+    at = chunk->op.before > 0 ? PUT(at, "*1\r\n$5\r\nMULTI\r\n") : at;
     *at++ = '*';
     *at++ = !set ? '2' : chunk->kind == NKVI_CHUNK_PAIR || chunk->ttl_ms > 0 ? '5' : '3';
     at = put(at, names[chunk->kind], strlen(names[chunk->kind]));
@@ -215,13 +226,32 @@ static void make_head(nkvi_chunk *chunk)
     chunk->op.parts[0] = nkv_str_make(chunk->head, (size_t)(at - chunk->head));
 }
 
+static char *put_expiry(char *at, nkv_str key, int64_t ttl_ms)
+{
+    char digits[NKVI_DECIMAL_MAX];
+    size_t n = nkvi_ascii_decimal(digits, (uint64_t)ttl_ms);
+    at = PUT(at, "*3\r\n$7\r\nPEXPIRE\r\n");
+    return put_string(put_string(at, key), nkv_str_make(digits, n));
+}
+
+static void make_pair_tail(nkvi_chunk *chunk)
+{
+    char *at = PUT(chunk->tail, "\r\n");
+    at = put_string(put_string(at, chunk->other_key), chunk->other_value);
+    if (chunk->op.before > 0) {
+        at = put_expiry(at, chunk->key, chunk->ttl_ms);
+        at = put_expiry(at, chunk->other_key, chunk->ttl_ms);
+        at = PUT(at, "*1\r\n$4\r\nEXEC\r\n");
+    }
+    chunk->op.parts[1] = chunk->value;
+    chunk->op.parts[2] = nkv_str_make(chunk->tail, (size_t)(at - chunk->tail));
+}
+
 /* What follows a value that is set: whole seconds as EX, as most write them. */
 static void make_tail(nkvi_chunk *chunk)
 {
     char *at = PUT(chunk->tail, "\r\n");
-    if (chunk->kind == NKVI_CHUNK_PAIR) {
-        at = put_string(put_string(at, chunk->other_key), chunk->other_value);
-    } else if (chunk->ttl_ms > 0) {
+    if (chunk->ttl_ms > 0) {
         char digits[NKVI_DECIMAL_MAX];
         bool whole = chunk->ttl_ms % 1000 == 0;
         size_t n = nkvi_ascii_decimal(digits, (uint64_t)chunk->ttl_ms / (whole ? 1000u : 1u));
@@ -250,8 +280,12 @@ static nkv_status may_begin(nkvi_chunk *chunk, nkv_error *error)
 static void make_op(nkvi_chunk *chunk)
 {
     nkv_cache *cache = chunk->client->cache;
+    bool pair = chunk->kind == NKVI_CHUNK_PAIR;
+    chunk->op.before = pair && chunk->ttl_ms > 0 ? PAIR_PARTS + 1 : 0;
     make_head(chunk);
-    if (chunk->kind == NKVI_CHUNK_SET || chunk->kind == NKVI_CHUNK_PAIR) {
+    if (pair) {
+        make_pair_tail(chunk);
+    } else if (chunk->kind == NKVI_CHUNK_SET) {
         make_tail(chunk);
     }
     chunk->op.priority = priority_of(chunk);
@@ -262,7 +296,7 @@ static void make_op(nkvi_chunk *chunk)
     if (writes(chunk) && cache != NULL) {
         chunk->spaces = nkvi_cache_write_begin(cache, chunk->key);
     }
-    if (chunk->kind == NKVI_CHUNK_PAIR && cache != NULL) {
+    if (pair && cache != NULL) {
         chunk->other_spaces = nkvi_cache_write_begin(cache, chunk->other_key);
     }
 }

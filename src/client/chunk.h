@@ -3,7 +3,8 @@
  *      chunks --route(key)--> peer's bulk lanes       GET key      -> room(len), received in place
  *                                                     SET key v    <- sent from the caller's memory
  *                                                     DEL key
- *                                                     MSET key v other w    both, or neither
+ *                                                     MSET key v other w    both, or neither;
+ *                                                     with an expiry, in a transaction
  *
  * Writes are bracketed like all writes of ours: the key is forgotten and fenced before the bytes
  * may go out, and again when the answer is there or given up, before done() is called.
@@ -33,13 +34,13 @@ typedef struct nkvi_chunk {
     nkv_priority priority;          /* DEFAULT: that of its kind */
     nkv_str key, value;             /* live until done() */
     nkv_str other_key, other_value; /* PAIR: the same */
-    int64_t ttl_ms;                 /* SET: expiry of the key; 0: none */
+    int64_t ttl_ms;                 /* SET, PAIR: expiry of the keys; 0: none */
     size_t expect;                  /* GET: bytes that are expected; 0: not known */
     int64_t deadline_ns;
     /* GET: the value has `len` bytes: where it goes, or NULL: done() gets a copy to look at. */
     char *(*room)(struct nkvi_chunk *chunk, size_t len);
     /* Exactly once.  NKV_OK with the reply (GET: string or nil; a string that was given room has
-     * its text there; DEL: integer), a view during the call · NKV_EREPLY · NKV_ETIMEDOUT ·
+     * its text there; SET, PAIR: status; DEL: integer), a view during the call · NKV_EREPLY · NKV_ETIMEDOUT ·
      * NKV_ECONN · NKV_EPROTO · NKV_ENOMEM · NKV_ECLOSED · NKV_ECANCELED. */
     void (*done)(struct nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
                  const nkv_error *error);

@@ -51,6 +51,7 @@ static bool fill_pair(nkvi_op_part *part)
     part->chunk.value = part->item->value;
     part->chunk.other_key = part->names[NKV_LMCACHE_METADATA];
     part->chunk.other_value = part->packed;
+    part->chunk.ttl_ms = part->op->options.ttl_s * 1000;
     part->chunk.done = pair_written;
     return part->paired;
 }
@@ -145,12 +146,11 @@ static void shadow_doubles(nkvi_op *op)
     }
 }
 
-/* Where the server is known to take pairs all are; where that is not known yet, the smallest. (An
- * expiry cannot be given with them.) */
+/* Where the server is known to take pairs all are; where that is not known yet, the smallest. */
 static void choose_pairs(nkvi_op *op)
 {
     nkvi_op_part *smallest = NULL;
-    for (size_t i = 0; i < op->job.n && !nkvi_op_single(op) && op->options.ttl_s <= 0; i++) {
+    for (size_t i = 0; i < op->job.n && !nkvi_op_single(op); i++) {
         nkvi_op_part *part = &op->parts[i];
         if (!nkvi_op_open(part) || part->shadow != NULL) {
             continue;

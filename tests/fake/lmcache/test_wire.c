@@ -29,6 +29,9 @@ static t_fake *start_fake(void)
     t_fake *fake = t_fake_start(NULL);
     t_fake_on(fake, "+OK\r\n", "SET", "...");
     t_fake_on(fake, "-ERR unknown command 'MSET'\r\n", "MSET", "...");
+    t_fake_on(fake, "-ERR unknown command 'MULTI'\r\n", "MULTI");
+    t_fake_on(fake, ":0\r\n", "PEXPIRE", "...");
+    t_fake_on(fake, "-ERR EXEC without MULTI\r\n", "EXEC");
     t_fake_on(fake, ":-1\r\n", "PTTL", "*");
     t_fake_on(fake, "_\r\n", "GET", "*");
     t_fake_on(fake, ":1\r\n", "DEL", "*");
@@ -327,6 +330,67 @@ Test(lmcache_wire, pairs_that_are_refused_later, .timeout = 30)
     }
     cr_assert_eq(t_fake_hits(r.fake, "MSET", "..."), 3, "one of them asks again");
     close_rig(&r);
+}
+
+static rig open_expiring(int layout)
+{
+    nkv_lmcache_options options = t_lm_options((nkv_lmcache_layout)layout);
+    options.ttl_s = 60;
+    rig r = open_rig(&options, 1);
+    t_fake_on(r.fake, "+OK\r\n", "MULTI");
+    t_fake_on(r.fake, "+QUEUED\r\n", "MSET", "...");
+    t_fake_on(r.fake, "+QUEUED\r\n", "PEXPIRE", "...");
+    t_fake_on(r.fake, "*3\r\n+OK\r\n:1\r\n:1\r\n", "EXEC");
+    return r;
+}
+
+/* With an expiry the pair is a transaction: keys that live for ever never come to be. */
+Test(lmcache_wire, case_1_frames_of_a_pair_with_expiry, .timeout = 30)
+{
+    for (int layout = 0; layout < T_LM_PAIRS; layout++) {
+        rig r = open_expiring(layout);
+        const t_bytes meta = t_hex(META_HEX);
+        for (size_t round = 1; round <= 3; round++) {
+            cr_assert_eq(put_abcd(&r), NKV_OK, "layout %d", layout);
+        }
+        const long at = t_fake_find(r.fake, 0, "MULTI");
+        cr_assert_geq(at, 0);
+        cr_assert(is_pair(t_fake_command_at(r.fake, (size_t)at + 1), layout, &meta));
+        for (int part = T_META; part <= T_KV; part++) {
+            const long expiry =
+                t_fake_find(r.fake, (size_t)at, "PEXPIRE", names[layout][part], "60000");
+            cr_assert(expiry > at + 1 && expiry < at + 4, "%s", names[layout][part]);
+        }
+        cr_assert_eq(t_fake_find(r.fake, (size_t)at, "EXEC"), at + 4);
+        cr_assert_eq(t_fake_hits(r.fake, "EXEC"), 3);
+        cr_assert_eq(t_fake_hits(r.fake, "SET", "..."), 0);
+        close_rig(&r);
+    }
+}
+
+/* Whichever of its commands is refused: the reason is told, and nothing is set key by key. */
+Test(lmcache_wire, case_2_a_transaction_without_memory_for_it, .timeout = 30)
+{
+    for (int layout = 0; layout < T_LM_PAIRS; layout++) {
+        rig r = open_expiring(layout);
+        t_fake_on(r.fake, "-OOM command not allowed when used memory > 'maxmemory'.\r\n", "MSET",
+                  "...");
+        t_fake_on(r.fake, "-EXECABORT Transaction discarded because of previous errors.\r\n",
+                  "EXEC");
+        nkv_item item = {.key = nkv_cstr(K), .value = nkv_cstr("abcd")};
+        nkv_call call;
+        nkv_call_init(&call);
+        cr_assert_eq(nkv_lmcache_put(r.lm, &item, 1, &call), NKV_EREPLY);
+        cr_assert_not_null(strstr(call.error.text, "OOM command"), "%s", call.error.text);
+        t_fake_on(r.fake, "+QUEUED\r\n", "MSET", "...");
+        t_fake_on(r.fake, "-OOM command not allowed when used memory > 'maxmemory'.\r\n", "EXEC");
+        cr_assert_eq(nkv_lmcache_put(r.lm, &item, 1, &call), NKV_EREPLY);
+        cr_assert_not_null(strstr(call.error.text, "OOM command"), "%s", call.error.text);
+        t_fake_on(r.fake, "*3\r\n+OK\r\n:1\r\n:1\r\n", "EXEC");
+        cr_assert_eq(nkv_lmcache_put(r.lm, &item, 1, &call), NKV_OK, "%s", call.error.text);
+        cr_assert_eq(t_fake_hits(r.fake, "SET", "..."), 0, "layout %d", layout);
+        close_rig(&r);
+    }
 }
 
 /* ---- Get, lookup, remove --------------------------------------------------------------------- */

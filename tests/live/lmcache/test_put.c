@@ -208,6 +208,16 @@ T_LIVE(lmcache_put, case_1_a_second_put_replaces_all)
 
 /* ---- Expiry: 1, 16 --------------------------------------------------------------------------- */
 
+static void check_expiry(t_lm *lm, const t_items *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        for (int part = lm->pair ? T_META : T_KV; part <= T_KV; part++) {
+            const long long left = t_lm_int(lm, "PTTL", list->items[i].key, (nkv_lmcache_part)part);
+            cr_assert(left > 90000 && left <= 100000, "%s: %lld", lm->name, left);
+        }
+    }
+}
+
 T_LIVE(lmcache_put, case_1_and_16_expiry_is_on_both_keys)
 {
     for (int layout = 0; layout < T_LM_LAYOUTS; layout++) {
@@ -215,14 +225,11 @@ T_LIVE(lmcache_put, case_1_and_16_expiry_is_on_both_keys)
         options.ttl_s = 100;
         t_lm lm = t_lm_open_with(server, NULL, &options);
         t_items list = t_items_new("k", 3);
-        t_items_values(&list, 3000);
-        cr_assert_eq(nkv_lmcache_put(lm.lm, list.items, 3, NULL), NKV_OK);
-        for (size_t i = 0; i < 3; i++) {
-            for (int part = lm.pair ? T_META : T_KV; part <= T_KV; part++) {
-                const long long left =
-                    t_lm_int(&lm, "PTTL", list.items[i].key, (nkv_lmcache_part)part);
-                cr_assert(left > 90000 && left <= 100000, "%s: %lld", lm.name, left);
-            }
+        for (size_t len = 3000; len < 10000000; len *= 1000) { /* the second time it is known */
+            t_items_values(&list, len);                        /* what the server takes       */
+            cr_assert_eq(nkv_lmcache_put(lm.lm, list.items, 3, NULL), NKV_OK);
+            check_expiry(&lm, &list);
+            cr_assert_eq(t_lm_int(&lm, "STRLEN", list.items[2].key, T_KV), (long long)len);
         }
         /* A connector without expiry takes it away again. */
         const nkv_lmcache_options forever = t_lm_options((nkv_lmcache_layout)layout);
