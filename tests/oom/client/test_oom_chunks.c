@@ -1,37 +1,16 @@
 /* tests/oom/client/test_oom_chunks.c - chunks of every kind, with the i-th allocation failing, for
  * every i: each ends once, as it should or for lack of memory, and the next ones work. */
 #include <criterion/criterion.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "support/check.h"
 #include "support/chunks.h"
 #include "support/fake.h"
 #include "support/near.h"
+#include "support/oom.h"
 
 enum { LARGE = 100000, LONG = 3000, CHUNKS = 8 };
-
-/* ---- The gate -------------------------------------------------------------------------------- */
-
-static atomic_long allocations;
-static atomic_long fail_from; /* the first to fail; -1: none                                      */
-static atomic_long fail_count;
-
-static bool gate(size_t size, void *ud)
-{
-    (void)size;
-    (void)ud;
-    const long number = atomic_fetch_add(&allocations, 1);
-    const long from = atomic_load(&fail_from);
-    return from < 0 || number < from || number >= from + atomic_load(&fail_count);
-}
-
-static bool has_failed(void)
-{
-    return atomic_load(&fail_from) >= 0 && atomic_load(&allocations) > atomic_load(&fail_from);
-}
 
 /* ---- The scenario ---------------------------------------------------------------------------- */
 
@@ -41,8 +20,8 @@ static void judge(t_chunk *chunk, nkv_status wanted)
 {
     t_chunk_wait(chunk);
     bool fine = chunk->status == wanted ||
-                (has_failed() && (chunk->status == NKV_ENOMEM || chunk->status == NKV_ECONN ||
-                                  chunk->status == NKV_EPROTO));
+                (t_oom_failed() && (chunk->status == NKV_ENOMEM || chunk->status == NKV_ECONN ||
+                                    chunk->status == NKV_EPROTO));
     cr_assert(fine, "%d: %s", chunk->status, chunk->text);
     t_chunk_drop(chunk);
 }
@@ -64,7 +43,7 @@ static void use(nkv_client *client)
     for (int64_t end_ms = t_now_ms() + T_CHUNK_MS; status != NKV_OK && t_now_ms() < end_ms;) {
         t_chunk *again = t_chunk_run(client, t_chunk_get(nkv_cstr("large"), SIZE_MAX));
         status = again->status;
-        cr_assert(status == NKV_OK || has_failed(), "%s", again->text);
+        cr_assert(status == NKV_OK || t_oom_failed(), "%s", again->text);
         t_chunk_drop(again);
     }
     cr_assert_eq(status, NKV_OK, "it never works again");
@@ -78,7 +57,7 @@ static void live_once(t_fake *fake)
     options.bulk_connections = 2;
     nkv_client *client = NULL;
     const nkv_status status = nkv_client_create(&options, &client, NULL);
-    cr_assert(status == NKV_OK || (status == NKV_ENOMEM && has_failed()));
+    cr_assert(status == NKV_OK || (status == NKV_ENOMEM && t_oom_failed()));
     if (status == NKV_OK) {
         use(client);
         cr_assert(t_near_identity(client));
@@ -105,15 +84,13 @@ static t_fake *start_server(void)
 static void fail_everywhere(long burst)
 {
     t_fake *fake = start_server();
-    atomic_store(&fail_count, burst);
     bool failed = true;
     for (long i = 0; failed; i++) {
-        atomic_store(&fail_from, i);
-        atomic_store(&allocations, 0);
-        nkvi_mem_set_gate(gate, NULL);
+        t_oom_open();
+        t_oom_fail(i, burst);
         live_once(fake);
-        nkvi_mem_set_gate(NULL, NULL);
-        failed = has_failed();
+        failed = t_oom_failed();
+        t_oom_close();
         cr_assert_lt(i, 2000);
     }
     t_fake_stop(fake);

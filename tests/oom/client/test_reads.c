@@ -5,28 +5,13 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "support/check.h"
 #include "support/fake.h"
 #include "support/near.h"
+#include "support/oom.h"
 #include "support/reads.h"
 
 enum { KEYS = 20, SOON_MS = 10000 };
-
-/* ---- The gate -------------------------------------------------------------------------------- */
-
-static atomic_long allocations;
-static atomic_long fail_from; /* the first to fail; -1: none                                      */
-static atomic_long fail_count;
-
-static bool gate(size_t size, void *ud)
-{
-    (void)size;
-    (void)ud;
-    const long number = atomic_fetch_add(&allocations, 1);
-    const long from = atomic_load(&fail_from);
-    return from < 0 || number < from || number >= from + atomic_load(&fail_count);
-}
 
 /* ---- The scenario ---------------------------------------------------------------------------- */
 
@@ -92,8 +77,7 @@ static void check_every(long burst, long step)
 {
     bool more = true;
     long from = 0;
-    atomic_store(&fail_count, burst);
-    nkvi_mem_set_gate(gate, NULL);
+    t_oom_open();
     for (; more; from += step) {
         t_fake *fake = t_fake_start(NULL);
         t_fake_on(fake, "$1\r\nv\r\n", "GET", "*");
@@ -101,18 +85,16 @@ static void check_every(long burst, long step)
         nkv_options options = t_near_options(t_fake_url(fake));
         options.backoff_min_ms = 1;
         options.backoff_max_ms = 2;
-        atomic_store(&fail_from, -1);
         nkv_client *client = t_near_open(&options);
-        atomic_store(&allocations, 0);
-        atomic_store(&fail_from, from);
+        t_oom_fail(from, burst);
         read_all(client, from);
-        more = atomic_load(&allocations) > from;
-        atomic_store(&fail_from, -1);
+        more = t_oom_failed();
+        t_oom_relent();
         works_again(client, from);
         nkv_client_destroy(client);
         t_fake_stop(fake);
     }
-    nkvi_mem_set_gate(NULL, NULL);
+    t_oom_close();
     cr_assert_gt(from, 50, "only %ld allocations: is the gate in force?", from);
 }
 

@@ -8,32 +8,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
 #include "support/check.h"
 #include "support/fake.h"
 #include "support/near.h"
+#include "support/oom.h"
 
 enum { SOON_MS = 10000, KEYS = 20 };
-
-/* ---- The gate -------------------------------------------------------------------------------- */
-
-static atomic_long allocations;
-static atomic_long fail_from; /* the first to fail; -1: none                                      */
-static atomic_long fail_count;
-
-static bool gate(size_t size, void *ud)
-{
-    (void)size;
-    (void)ud;
-    const long number = atomic_fetch_add(&allocations, 1);
-    const long from = atomic_load(&fail_from);
-    return from < 0 || number < from || number >= from + atomic_load(&fail_count);
-}
-
-static bool has_failed(void)
-{
-    return atomic_load(&fail_from) >= 0 && atomic_load(&allocations) > atomic_load(&fail_from);
-}
 
 /* ---- The scenario ---------------------------------------------------------------------------- */
 
@@ -43,8 +23,8 @@ static int wrong;
 static void allow(nkv_status status, const char *what)
 {
     const bool fine =
-        status >= 0 || (has_failed() && (status == NKV_ENOMEM || status == NKV_ECONN ||
-                                         status == NKV_EPROTO || status == NKV_ENOTSUP));
+        status >= 0 || (t_oom_failed() && (status == NKV_ENOMEM || status == NKV_ECONN ||
+                                           status == NKV_EPROTO || status == NKV_ENOTSUP));
     if (!fine) {
         (void)fprintf(stderr, "%s: %s\n", what, nkv_status_text(status));
         wrong++;
@@ -171,7 +151,7 @@ static void use(t_fake *fake, nkv_client *client)
     }
     nkv_client_invalidate(client, nkv_cstr("k"));
     nkv_client_reset(client);
-    if (has_failed()) {
+    if (t_oom_failed()) {
         works_again(client);
     }
 }
@@ -221,9 +201,7 @@ static t_fake *start_server(void)
  */
 static void check_every(long burst, long step)
 {
-    atomic_store(&fail_from, -1);
-    atomic_store(&fail_count, burst);
-    nkvi_mem_set_gate(gate, NULL);
+    t_oom_open();
     const int fds = t_fd_count();
     const int threads = t_thread_count();
     bool more = true;
@@ -231,17 +209,16 @@ static void check_every(long burst, long step)
     for (; more; from += step) {
         t_fake *fake = start_server();
         t_events *events = t_events_new();
-        atomic_store(&allocations, 0);
-        atomic_store(&fail_from, from);
+        t_oom_fail(from, burst);
         live_once(fake, events);
-        more = has_failed();
-        atomic_store(&fail_from, -1);
+        more = t_oom_failed();
+        t_oom_relent();
         t_events_free(events);
         t_fake_stop(fake);
         cr_assert_eq(wrong, 0, "allocation %ld", from);
         cr_assert(t_fd_count() == fds && t_thread_count() == threads, "allocation %ld", from);
     }
-    nkvi_mem_set_gate(NULL, NULL);
+    t_oom_close();
     cr_assert_gt(from, 100, "only %ld allocations: is the gate in force?", from);
 }
 

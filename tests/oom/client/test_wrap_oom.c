@@ -10,32 +10,18 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "client/chunk.h"
 #include "support/check.h"
 #include "support/near.h"
+#include "support/oom.h"
 #include "support/toy_store.h"
 
 enum { SOON_MS = 10000, KEYS = 20 };
 
-/* ---- The gate -------------------------------------------------------------------------------- */
-
-static atomic_long allocations;
-static atomic_long fail_from; /* the first to fail; -1: none                                      */
-static atomic_long fail_count;
-
-static bool gate(size_t size, void *ud)
-{
-    (void)size;
-    (void)ud;
-    const long number = atomic_fetch_add(&allocations, 1);
-    const long from = atomic_load(&fail_from);
-    return from < 0 || number < from || number >= from + atomic_load(&fail_count);
-}
-
 /* ---- The scenario ---------------------------------------------------------------------------- */
 
 static int wrong;
+static bool more; /* an allocation failed the last time */
 
 static void allow(nkv_status status, const char *what)
 {
@@ -164,7 +150,8 @@ static void use(t_store *store, nkv_client *client)
     without_waiting(client);
     chunks(client);
     /* And when all is well again: */
-    atomic_store(&fail_from, -1);
+    more = t_oom_failed();
+    t_oom_relent();
     allow_answer(t_near_get_at(client, "k", NKV_BARRIER), "v", "the next call");
     allow_answer(t_near_get(client, "k"), "v", "and another");
     wrong += t_near_get(client, "k").from != NKV_FROM_CACHE;
@@ -188,28 +175,24 @@ static void live_once(t_store *store, t_events *events)
     nkv_client_destroy(client);
 }
 
-static void check_every(long count, long step)
+static void check_every(long burst, long step)
 {
-    long total = 1;
-    for (long i = -1; i < total; i += i < 0 ? 1 : step) {
+    long from = 0;
+    for (more = true; more; from += step) {
         t_store *store = t_store_new();
         t_events *events = t_events_new();
         t_store_be_silent(store);
         t_store_change(store, "k", "v");
-        atomic_store(&allocations, 0);
-        atomic_store(&fail_from, i);
-        atomic_store(&fail_count, count);
-        nkvi_mem_set_gate(gate, NULL);
+        t_oom_open();
+        t_oom_fail(from, burst);
         live_once(store, events);
-        nkvi_mem_set_gate(NULL, NULL);
-        if (i < 0) {
-            total = atomic_load(&allocations);
-        }
-        cr_assert_eq(wrong, 0, "with allocation %ld of %ld", i, total);
+        t_oom_close();
+        cr_assert_eq(wrong, 0, "with allocation %ld", from);
         cr_assert_eq(t_store_opened(store), 0);
         t_events_free(events);
         t_store_free(store);
     }
+    cr_assert_gt(from, 50, "only %ld allocations: is the gate in force?", from);
 }
 
 Test(client_wrap_oom, one_allocation_fails, .timeout = 280)

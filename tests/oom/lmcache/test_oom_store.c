@@ -4,36 +4,15 @@
  * Whatever fails: nothing crashes, nothing is left, every batch ends once, an item that is NKV_OK
  * has its bytes, and the next calls work. */
 #include <criterion/criterion.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
 #include "support/check.h"
 #include "support/fake.h"
 #include "support/lm.h"
+#include "support/oom.h"
 #include "support/resp.h"
 
 enum { KEYS = 3, LEN = 3000, SOON_MS = 10000 };
-
-/* ---- The gate -------------------------------------------------------------------------------- */
-
-static atomic_long allocations;
-static atomic_long fail_from; /* the first to fail; -1: none                                      */
-static atomic_long fail_count;
-
-static bool gate(size_t size, void *ud)
-{
-    (void)size;
-    (void)ud;
-    const long number = atomic_fetch_add(&allocations, 1);
-    const long from = atomic_load(&fail_from);
-    return from < 0 || number < from || number >= from + atomic_load(&fail_count);
-}
-
-static bool has_failed(void)
-{
-    return atomic_load(&fail_from) >= 0 && atomic_load(&allocations) > atomic_load(&fail_from);
-}
 
 /* ---- The scenario ---------------------------------------------------------------------------- */
 
@@ -48,8 +27,8 @@ static void complain(const char *what, const char *why)
 /* A status that may come of a lack of memory, or none at all. */
 static void allow(nkv_status status, const char *what)
 {
-    if (status < 0 && !(has_failed() && (status == NKV_ENOMEM || status == NKV_ECONN ||
-                                         status == NKV_EPROTO || status == NKV_ENOTSUP))) {
+    if (status < 0 && !(t_oom_failed() && (status == NKV_ENOMEM || status == NKV_ECONN ||
+                                           status == NKV_EPROTO || status == NKV_ENOTSUP))) {
         complain(what, nkv_status_text(status));
     }
 }
@@ -225,7 +204,7 @@ static void use(nkv_client *client, nkv_lmcache *lm)
     write_all(lm);
     plain_batches(client);
     submit_all(lm);
-    if (has_failed()) {
+    if (t_oom_failed()) {
         works_again(lm);
     }
 }
@@ -244,7 +223,8 @@ static void live_once(t_fake *fake, nkv_lmcache_layout layout)
         return;
     }
     allow(nkv_client_wait_ready(client, SOON_MS, NULL), "ready");
-    const nkv_lmcache_options lm_options = t_lm_options(layout);
+    nkv_lmcache_options lm_options = t_lm_options(layout);
+    lm_options.ttl_s = layout == NKV_LMCACHE_HASH_TAG ? 60 : 0;
     nkv_lmcache *lm = NULL;
     const nkv_status made = nkv_lmcache_create(client, &lm_options, &lm, NULL);
     allow(made, "create");
@@ -271,6 +251,14 @@ static t_fake *start_server(nkv_lmcache_layout layout)
 {
     t_fake *fake = t_fake_start(NULL);
     t_fake_on(fake, "+OK\r\n", "SET", "...");
+    if (layout == NKV_LMCACHE_COLON_SUFFIX) {
+        t_fake_on(fake, "-ERR unknown command 'MSET'\r\n", "MSET", "...");
+    } else {
+        t_fake_on(fake, "+OK\r\n", "MSET", "...");
+    }
+    t_fake_on(fake, "+OK\r\n", "MULTI");
+    t_fake_on(fake, "+QUEUED\r\n", "PEXPIRE", "...");
+    t_fake_on(fake, "*3\r\n+OK\r\n:1\r\n:1\r\n", "EXEC");
     t_fake_on(fake, ":-1\r\n", "PTTL", "*");
     t_fake_on(fake, ":1\r\n", "EXISTS", "*");
     t_fake_on(fake, ":1\r\n", "DEL", "...");
@@ -307,31 +295,38 @@ static t_fake *start_server(nkv_lmcache_layout layout)
  * more. */
 static void check_every(nkv_lmcache_layout layout, long burst, long step)
 {
-    atomic_store(&fail_from, -1);
-    atomic_store(&fail_count, burst);
-    nkvi_mem_set_gate(gate, NULL);
+    t_oom_open();
     const int fds = t_fd_count();
     const int threads = t_thread_count();
     bool more = true;
     long from = 0;
     for (; more; from += step) {
         t_fake *fake = start_server(layout);
-        atomic_store(&allocations, 0);
-        atomic_store(&fail_from, from);
+        t_oom_fail(from, burst);
         live_once(fake, layout);
-        more = has_failed();
-        atomic_store(&fail_from, -1);
+        more = t_oom_failed();
+        t_oom_relent();
         t_fake_stop(fake);
         cr_assert_eq(wrong, 0, "allocation %ld", from);
         cr_assert(t_fd_count() == fds && t_thread_count() == threads, "allocation %ld", from);
     }
-    nkvi_mem_set_gate(NULL, NULL);
+    t_oom_close();
     cr_assert_gt(from, 50, "only %ld allocations: is the gate in force?", from);
 }
 
 Test(oom_lmcache_store, every_allocation_fails_once, .timeout = 280)
 {
     check_every(NKV_LMCACHE_PLAIN_SUFFIX, 1, 1);
+}
+
+Test(oom_lmcache_store, every_allocation_fails_once_key_by_key, .timeout = 280)
+{
+    check_every(NKV_LMCACHE_COLON_SUFFIX, 1, 3);
+}
+
+Test(oom_lmcache_store, every_allocation_fails_once_in_a_transaction, .timeout = 280)
+{
+    check_every(NKV_LMCACHE_HASH_TAG, 1, 3);
 }
 
 Test(oom_lmcache_store, every_allocation_fails_once_with_a_single_key, .timeout = 280)
