@@ -40,8 +40,8 @@ typedef struct nkvi_chunk {
     /* GET: the value has `len` bytes: where it goes, or NULL: done() gets a copy to look at. */
     char *(*room)(struct nkvi_chunk *chunk, size_t len);
     /* Exactly once.  NKV_OK with the reply (GET: string or nil; a string that was given room has
-     * its text there; SET, PAIR: status; DEL: integer), a view during the call · NKV_EREPLY · NKV_ETIMEDOUT ·
-     * NKV_ECONN · NKV_EPROTO · NKV_ENOMEM · NKV_ECLOSED · NKV_ECANCELED. */
+     * its text there; SET, PAIR: status; DEL: integer), a view during the call · NKV_EREPLY ·
+     * NKV_ETIMEDOUT · NKV_ECONN · NKV_EPROTO · NKV_ENOMEM · NKV_ECLOSED · NKV_ECANCELED. */
     void (*done)(struct nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
                  const nkv_error *error);
     /* Its own. */
