@@ -87,10 +87,12 @@ typedef struct nkv_options {
     void *on_event_ud;
     struct ev_loop *loop; /* run on this loop, from the thread that runs it; NULL: a thread and a
                              loop of the client's own */
-    int64_t bulk_connections;  /* bulk lanes per node; default 4; 1 to 150; near a server on this
-                                * machine fewer work at once where there are few processors */
+    int64_t bulk_connections;  /* bulk lanes per node; default 4; 1 to 150 */
     int64_t chunk_size;        /* keys of one round trip of a lookup; default 256 */
     int64_t bulk_window_bytes; /* requests and replies in flight per bulk lane; default 4 MiB */
+    int64_t bulk_at_once; /* bulk lanes at work at the same time; default 0: all of them, but of a
+                                * server on this machine (a unix socket, a loopback address) one
+                                * less than the process has processors */
     /* since 0.2: new fields only below this line */
 } nkv_options;
 

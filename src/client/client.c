@@ -259,6 +259,7 @@ static nkvi_connector_config connector_config(nkv_client *client)
                                            .db = options->db,
                                            .client_name = options->client_name};
     config.bulk_lanes = (unsigned)options->bulk_connections;
+    config.bulk_at_once = (unsigned)options->bulk_at_once;
     config.bulk_window_bytes = (size_t)options->bulk_window_bytes;
     config.lane.cache = client->cache;
     config.lane.connect_timeout_ms = options->connect_timeout_ms;

@@ -55,6 +55,11 @@ const nkvi_option nkvi_options_table[] = {
      "bulk lanes per node: large values and batches"},
     {"bulk_window_bytes", NKVI_OPTION_INT64, AT(bulk_window_bytes), 65536, BIG, 4194304, "bytes",
      "requests and expected replies in flight per bulk lane; two operations may be more"},
+    {"bulk_at_once", NKVI_OPTION_INT64, AT(bulk_at_once), 0, 150, 0, "connections",
+     "bulk lanes at work at the same time, but for those that hardly move; 0: all of them, but of "
+     "a "
+     "server on this machine (a unix socket, a loopback address) one less than the process has "
+     "processors"},
     {"chunk_size", NKVI_OPTION_INT64, AT(chunk_size), 1, 65536, 256, "keys",
      "keys that a lookup of many asks for in one round trip"},
     {"no_cache", NKVI_OPTION_INT, AT(no_cache), 0, 1, 0, "", "1: never cache, never track"},

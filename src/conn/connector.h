@@ -55,6 +55,7 @@ typedef struct nkvi_connector_config {
     nkvi_lane_config lane; /* template; owner and handler are set here */
     bool tracked;          /* false: no tracked lanes */
     unsigned bulk_lanes;   /* of each peer */
+    unsigned bulk_at_once; /* of them; 0: it depends on the peer */
     size_t bulk_window_bytes;
     nkvi_peer_handler handler;
 } nkvi_connector_config;

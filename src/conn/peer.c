@@ -6,6 +6,7 @@
 
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/status.h"
 #include "conn/foreign.h"
@@ -59,8 +60,11 @@ static nkv_status open_tracked(nkvi_peer *peer, const nkvi_connector_config *con
 static unsigned lanes_at_once(const nkvi_connector_config *config)
 {
     cpu_set_t cpus;
+    if (config->bulk_at_once > 0) {
+        return config->bulk_at_once;
+    }
     if (!nkvi_endpoint_is_near(&config->lane.endpoint) ||
-        sched_getaffinity(0, sizeof cpus, &cpus) != 0) {
+        sched_getaffinity(getpid(), sizeof cpus, &cpus) != 0) {
         return config->bulk_lanes;
     }
     int n = CPU_COUNT(&cpus);

@@ -16,8 +16,8 @@
  * side can wait for the other for ever.
  *
  * Width    Work is worth a lane for every MiB of it, but no more than `at_once` lanes are at work,
- *          as long as something moves on them: where the server shares the machine, more would only
- *          take turns on its processors.
+ *          as long as they move: where the server shares the machine, more would only take turns on
+ *          its processors.
  * Order    By priority, and within one in the order of submission.  After NKVI_BULK_STREAK
  *          operations that overtook others, the oldest of the lowest priority has its turn.
  * Loss     Operations of which nothing was written are tried again, once.  A lane that cannot
@@ -82,7 +82,8 @@ typedef struct nkvi_bulk_config {
     nkvi_endpoint endpoint; /* its strings are the caller's, and live as long as the pool */
     unsigned lanes;         /* 1 to NKVI_BULK_LANES_MAX */
     unsigned at_once;       /* of them; 0: all */
-    int64_t stuck_ms;       /* without a byte; then others may work; 0: NKVI_BULK_STUCK_MS */
+    int64_t stuck_ms;       /* of a lane that hardly moves; others may work then; 0:
+                             * NKVI_BULK_STUCK_MS */
     int64_t connect_timeout_ms, backoff_min_ms, backoff_max_ms;
     int64_t reply_bytes_max;
     size_t window_bytes;

@@ -8,8 +8,9 @@
  * Waking   A lane looks at the queue before it sleeps, and whoever changes what a sleeping lane
  *          has to know (work, an earlier deadline, a cancel, the end) writes to its eventfd.  Work
  *          is worth a lane for every NKVI_BULK_WORTH bytes; a lane that leaves something in the
- *          queue wakes another.  A lane on which nothing has moved for stuck_ms, though something
- *          is in flight, is stuck: it does not count as one at work.
+ *          queue wakes another.  A lane on which less than NKVI_BULK_BRISK bytes have moved within
+ *          stuck_ms, though something is in flight, is stuck: it does not count as one at work,
+ *          and small operations go elsewhere.
  * Guess    A reply of unknown size counts as what such replies had lately.
  * Locks    bulk->mu: the queue, the lanes' states.  A leaf; never held while a socket is used or a
  *          callback runs. */
@@ -24,6 +25,7 @@
 #include "tracking/backoff.h"
 
 #define NKVI_BULK_WORTH (1u << 20)
+#define NKVI_BULK_BRISK (1u << 20)
 
 /* An operation on the wire; its place stays when it is given up. */
 typedef struct nkvi_bulk_slot {
@@ -40,6 +42,7 @@ typedef enum nkvi_bulk_state {
     NKVI_BULK_IDLE,     /* sleeps, with nothing in flight */
     NKVI_BULK_HUNGRY,   /* waits for its socket, with room in the window */
     NKVI_BULK_FULL,     /* waits for its socket, without */
+    NKVI_BULK_ENDING,   /* waits for answers to what it has sent, and takes nothing more */
     NKVI_BULK_RESTING   /* waits until it may try to connect again; others can */
 } nkvi_bulk_state;
 
@@ -49,7 +52,7 @@ typedef struct nkvi_bulk_lane {
     int wake;              /* eventfd */
     nkvi_bulk_state state; /* guarded by bulk->mu */
     bool cancels;          /* some of its operations are cancelled; guarded by bulk->mu */
-    bool stuck;            /* guarded by bulk->mu */
+    bool stuck, linked;    /* hardly moves; is connected; guarded by bulk->mu */
     size_t load;           /* bytes in its window when it looked last; guarded by bulk->mu */
 
     /* The lane's thread only. */
@@ -63,11 +66,12 @@ typedef struct nkvi_bulk_lane {
     size_t window_used; /* bytes */
     short ready;        /* POLLIN, POLLOUT: the socket has not said that it would block */
     bool lame;          /* a request was given up half-way: nothing can be written any more */
-    int64_t moved_ns;   /* when something was read or written, or nothing was in flight */
-    int64_t heard_ns;   /* when something came, or the last live operation was given up */
-    int64_t retry_ns;   /* no attempt to connect before */
-    nkv_error why;      /* the last failure to connect */
-    nkv_error early;    /* the first error among the replies before the oldest one's last */
+    int64_t pace_ns;    /* since when `paced` bytes have moved */
+    size_t paced;
+    int64_t heard_ns; /* when something came, or the last live operation was given up */
+    int64_t retry_ns; /* no attempt to connect before */
+    nkv_error why;    /* the last failure to connect */
+    nkv_error early;  /* the first error among the replies before the oldest one's last */
 } nkvi_bulk_lane;
 
 struct nkvi_bulk {
@@ -125,8 +129,8 @@ void nkvi_bulk_glance(nkvi_bulk_lane *lane, nkvi_bulk_view *view);
 void nkvi_bulk_end_late(nkvi_bulk *bulk, nkvi_bulk_view *view);
 
 /* Puts operations of which nothing was written back, ahead of all of their priority and in this
- * order. */
-void nkvi_bulk_put_back(nkvi_bulk *bulk, nkvi_list *ops);
+ * order.  The lane takes nothing more before it has looked again. */
+void nkvi_bulk_put_back(nkvi_bulk_lane *lane, nkvi_list *ops);
 
 /* One lane more (1) or less (-1) is connected or tries to be. */
 void nkvi_bulk_hope(nkvi_bulk *bulk, int change);

@@ -64,7 +64,7 @@ static void make_lame(nkvi_bulk_lane *lane)
         nkvi_list_push(&again, &nkvi_bulk_slot_at(lane, keep)->op->node);
         forget(lane, keep);
     }
-    nkvi_bulk_put_back(lane->bulk, &again);
+    nkvi_bulk_put_back(lane, &again);
 }
 
 /* Ends the connection.  Operations of which nothing was written get another try, once; the others
@@ -99,7 +99,7 @@ static void lose(nkvi_bulk_lane *lane, const nkv_error *why)
         }
     }
     lane->sending = 0;
-    nkvi_bulk_put_back(lane->bulk, &again);
+    nkvi_bulk_put_back(lane, &again);
 }
 
 /* ============ Writing ============ */
@@ -164,6 +164,7 @@ static void write_some(nkvi_bulk_lane *lane, bool *moved)
             return;
         }
         *moved = *moved || written > 0;
+        lane->paced += (size_t)written;
         note_written(lane, (size_t)written);
         if ((size_t)written < offered) {
             lane->ready = (short)(lane->ready & ~POLLOUT);
@@ -304,6 +305,7 @@ static bool read_some(nkvi_bulk_lane *lane, bool *moved, nkv_error *error)
             return false;
         }
         *moved = *moved || n > 0;
+        lane->paced += (size_t)n;
         if ((size_t)n < len) {
             lane->ready = (short)(lane->ready & ~POLLIN);
         }
@@ -438,7 +440,6 @@ static void serve(nkvi_bulk_lane *lane, int64_t wake_ns)
         lose(lane, &error);
         return;
     }
-    lane->moved_ns = moved ? now_ns : lane->moved_ns;
     expire_flight(lane, now_ns, &wake_ns);
     if (!useful(lane, moved, now_ns, &wake_ns)) {
         nkvi_fail(&error, NKV_ECONN, "the connection is of no use any more");

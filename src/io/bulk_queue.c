@@ -144,14 +144,35 @@ static size_t count(const nkvi_bulk *bulk, nkvi_bulk_state state)
     return n;
 }
 
-/* Wakes up to `n` lanes in that state with no more than `load`; returns how many.
- * @locks mu held */
-static size_t wake_some(nkvi_bulk *bulk, nkvi_bulk_state state, size_t load, size_t n)
+typedef bool (*choose_fn)(const nkvi_bulk_lane *lane);
+
+static bool is_ready(const nkvi_bulk_lane *lane)
+{
+    return lane->state == NKVI_BULK_IDLE && lane->linked;
+}
+
+static bool is_idle(const nkvi_bulk_lane *lane)
+{
+    return lane->state == NKVI_BULK_IDLE;
+}
+
+static bool has_little(const nkvi_bulk_lane *lane)
+{
+    return lane->state == NKVI_BULK_HUNGRY && !lane->stuck && lane->load <= NKVI_BULK_WORTH / 4;
+}
+
+static bool is_hungry(const nkvi_bulk_lane *lane)
+{
+    return lane->state == NKVI_BULK_HUNGRY;
+}
+
+/* Wakes up to `n` lanes of a kind; returns how many.  @locks mu held */
+static size_t wake_some(nkvi_bulk *bulk, choose_fn choose, size_t n)
 {
     size_t woken = 0;
     for (unsigned i = 0; i < bulk->started && woken < n; i++) {
         nkvi_bulk_lane *lane = &bulk->lanes[i];
-        if (lane->state == state && lane->load <= load) {
+        if (choose(lane)) {
             lane->state = NKVI_BULK_BUSY;
             nudge(lane);
             woken++;
@@ -185,7 +206,9 @@ static size_t room_for_lanes(const nkvi_bulk *bulk)
     size_t at_work = 0;
     for (unsigned i = 0; i < bulk->started; i++) {
         nkvi_bulk_state state = bulk->lanes[i].state;
-        at_work += !bulk->lanes[i].stuck && state != NKVI_BULK_IDLE && state != NKVI_BULK_RESTING;
+        bool works =
+            state == NKVI_BULK_BUSY || state == NKVI_BULK_HUNGRY || state == NKVI_BULK_FULL;
+        at_work += works && !bulk->lanes[i].stuck;
     }
     return bulk->config.at_once > at_work ? bulk->config.at_once - at_work : 0;
 }
@@ -193,6 +216,21 @@ static size_t room_for_lanes(const nkvi_bulk *bulk)
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+static size_t less(size_t a, size_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* Makes lanes connect that are not, but for those that do so already; returns how many begin to.
+ * @locks mu held */
+static size_t reach_out(nkvi_bulk *bulk, size_t missing)
+{
+    size_t reaching = count(bulk, NKVI_BULK_REACHING);
+    missing = least(less(missing, reaching), less(room_for_lanes(bulk), reaching));
+    size_t n = wake_some(bulk, is_idle, missing);
+    return n + start_some(bulk, missing - n);
 }
 
 /* Makes as many lanes look at the queue as what is in it is worth.  Those with little to do come
@@ -205,18 +243,13 @@ static void wake(nkvi_bulk *bulk, bool hungry)
     }
     size_t want = least(1 + bulk->queued_bytes / NKVI_BULK_WORTH, bulk->queued);
     size_t have = count(bulk, NKVI_BULK_BUSY);
-    if (have < want) {
-        have += wake_some(bulk, NKVI_BULK_IDLE, SIZE_MAX, least(want - have, room_for_lanes(bulk)));
+    have += wake_some(bulk, is_ready, least(less(want, have), room_for_lanes(bulk)));
+    if (hungry) {
+        have += wake_some(bulk, has_little, less(want, have));
     }
-    if (have < want && hungry) {
-        have += wake_some(bulk, NKVI_BULK_HUNGRY, NKVI_BULK_WORTH / 4, want - have);
-    }
-    size_t come = have + count(bulk, NKVI_BULK_REACHING);
-    if (come < want) {
-        have += start_some(bulk, least(want - come, room_for_lanes(bulk)));
-    }
-    if (have < want && hungry) {
-        (void)wake_some(bulk, NKVI_BULK_HUNGRY, SIZE_MAX, want - have);
+    have += reach_out(bulk, less(want, have));
+    if (hungry) {
+        (void)wake_some(bulk, is_hungry, less(want, have));
     }
 }
 
@@ -372,11 +405,15 @@ static void note_cancels(nkvi_bulk_lane *lane)
 static int64_t note_stuck(nkvi_bulk_lane *lane, int64_t now_ns)
 {
     bool flying = lane->wire.context != NULL && lane->len > 0;
-    lane->moved_ns = flying ? lane->moved_ns : now_ns;
-    int64_t stuck_ns = nkvi_deadline_ns(lane->moved_ns, lane->bulk->config.stuck_ms);
-    lane->stuck = flying && now_ns >= stuck_ns;
+    int64_t until_ns = nkvi_deadline_ns(lane->pace_ns, lane->bulk->config.stuck_ms);
+    if (!flying || now_ns >= until_ns) {
+        lane->stuck = flying && lane->paced < NKVI_BULK_BRISK;
+        lane->pace_ns = now_ns;
+        lane->paced = 0;
+        until_ns = nkvi_deadline_ns(now_ns, lane->bulk->config.stuck_ms);
+    }
     bool matters = flying && !lane->stuck && lane->bulk->config.at_once < lane->bulk->config.lanes;
-    return matters ? stuck_ns : NKVI_NEVER;
+    return matters ? until_ns : NKVI_NEVER;
 }
 
 /* @locks mu held */
@@ -395,6 +432,7 @@ void nkvi_bulk_look(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
     int64_t now_ns = nkvi_now_ns();
     pthread_mutex_lock(&bulk->mu);
     see(lane, now_ns, view);
+    lane->linked = lane->wire.context != NULL;
     int64_t stuck_ns = note_stuck(lane, now_ns);
     if (view->cancels) {
         note_cancels(lane);
@@ -403,8 +441,12 @@ void nkvi_bulk_look(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
         view->waiting = bulk->queued > 0;
         lane->state = view->waiting ? NKVI_BULK_REACHING : NKVI_BULK_IDLE;
         lane->load = 0;
+        if (view->waiting) {
+            wake(bulk, false); /* others may be connected */
+        }
     } else if (lane->lame || view->closing) {
-        lane->state = NKVI_BULK_FULL;
+        lane->state = NKVI_BULK_ENDING;
+        wake(bulk, false);
     } else {
         take(lane);
     }
@@ -420,12 +462,14 @@ void nkvi_bulk_glance(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
     pthread_mutex_unlock(&lane->bulk->mu);
 }
 
-void nkvi_bulk_put_back(nkvi_bulk *bulk, nkvi_list *ops)
+void nkvi_bulk_put_back(nkvi_bulk_lane *lane, nkvi_list *ops)
 {
+    nkvi_bulk *bulk = lane->bulk;
     nkv_error error;
     nkvi_list cancelled;
     nkvi_list_init(&cancelled);
     pthread_mutex_lock(&bulk->mu);
+    lane->state = NKVI_BULK_ENDING; /* until it looks again */
     while (!nkvi_list_empty(ops)) {
         nkvi_node *last = ops->head.prev; /* the last one first: each goes to the front */
         nkvi_bulk_op *op = NKVI_CONTAINER(last, nkvi_bulk_op, node);

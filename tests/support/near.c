@@ -138,6 +138,7 @@ nkv_options t_near_options(const char *url)
     nkv_options options;
     nkv_options_init(&options);
     options.url = url;
+    options.bulk_at_once = 150; /* all of them, on however small a machine */
     return options;
 }
 

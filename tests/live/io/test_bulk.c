@@ -288,6 +288,92 @@ T_LIVE(io_bulk, a_lane_that_is_stuck_leaves_the_work_to_others)
     t_ctl_close(ctl);
 }
 
+/* ---- One lane at work, and something happens to it -------------------------------------------- */
+
+/* Connection 1 stands still, with something small in flight: small operations go elsewhere. */
+T_LIVE(io_bulk, small_operations_do_not_join_a_lane_that_is_stuck)
+{
+    enum { N = 50 };
+    t_proxy *proxy = t_proxy_start((t_addr){.path = t_server_path(server)}, false);
+    nkvi_bulk *bulk = t_op_pool_narrow(t_proxy_path(proxy), 4, 1, 0);
+    t_op_drop(t_op_run(bulk, t_op_command(NKVI_PEEK, "PING")));
+    t_proxy_hold(proxy, 1, T_BOTH_WAYS);
+    t_op *held = t_op_command(NKVI_PEEK, "PING");
+    t_op_submit(bulk, held);
+    t_sleep_ms(5 * NKVI_BULK_STUCK_MS);
+    for (int i = 0; i < N; i++) {
+        t_op *ping = t_op_run(bulk, t_op_command(NKVI_PEEK, "PING"));
+        cr_assert_eq(ping->status, NKV_OK, "%s", ping->text);
+        t_op_drop(ping);
+    }
+    cr_assert_eq(atomic_load(&held->done), 0);
+    t_proxy_release(proxy, 1, T_BOTH_WAYS);
+    t_op_drop(t_op_wait(held));
+    nkvi_bulk_destroy(bulk);
+    t_proxy_stop(proxy);
+}
+
+/* A request is given up half-way: its connection only waits for what was asked before it, and what
+ * was behind it goes to another. */
+T_LIVE(io_bulk, what_is_behind_a_half_written_request_goes_to_another_lane)
+{
+    enum { LEN = 16 << 20 };
+    t_proxy *proxy = t_proxy_start((t_addr){.path = t_server_path(server)}, false);
+    nkvi_bulk *bulk = t_op_pool_narrow(t_proxy_path(proxy), 4, 1, 1000000);
+    char *value = t_op_bytes(LEN, 1);
+    t_op_drop(t_op_run(bulk, t_op_command(NKVI_PEEK, "PING")));
+    t_proxy_hold(proxy, 1, T_BOTH_WAYS);
+    t_op *first = t_op_command(NKVI_GET, "PING"), *half = t_op_set("half", value, LEN);
+    t_op *behind = t_op_command(NKVI_PUT, "PING");
+    t_op_submit(bulk, first);
+    t_op_submit(bulk, half);
+    t_op_submit(bulk, behind);
+    T_WAIT_UNTIL(t_proxy_kept(proxy, 1, T_TO_SERVER) > 1000, T_OP_MS);
+    nkvi_bulk_cancel(bulk, &half->op);
+    t_op_wait(half);
+    cr_assert_eq(half->status, NKV_ECANCELED);
+    t_op_wait(behind);
+    cr_assert_eq(behind->status, NKV_OK, "%s", behind->text);
+    cr_assert_eq(atomic_load(&first->done), 0);
+    t_op *later = t_op_run(bulk, t_op_command(NKVI_PUT, "PING"));
+    cr_assert_eq(later->status, NKV_OK, "%s", later->text);
+    t_proxy_release(proxy, 1, T_BOTH_WAYS);
+    t_op_wait(first);
+    t_op_drop(first);
+    t_op_drop(half);
+    t_op_drop(behind);
+    t_op_drop(later);
+    free(value);
+    nkvi_bulk_destroy(bulk);
+    t_proxy_stop(proxy);
+}
+
+/* The lane at work is cut off and finds nobody who answers; another is connected, and does it. */
+T_LIVE(io_bulk, a_lane_that_is_connected_does_the_work_of_one_that_is_not)
+{
+    t_ctl *ctl = t_ctl_open(server);
+    t_op *puts[WIDE_PUTS];
+    t_proxy *proxy = t_proxy_start((t_addr){.path = t_server_path(server)}, false);
+    nkvi_bulk *bulk = t_op_pool_narrow(t_proxy_path(proxy), 2, 1, 0);
+    char *value = t_op_bytes(WIDE_BYTES, 8);
+    pause_writes(ctl, puts, bulk, value);
+    T_WAIT_UNTIL(info_of(bulk).connections == 2, T_OP_MS); /* the first one was stuck */
+    let_go_on(ctl, puts);
+    t_proxy_accept(proxy, T_ACCEPT_NOTHING);
+    t_proxy_cut(proxy, 1, T_RST);
+    const int64_t begin_ms = t_now_ms();
+    for (int i = 0; i < 20; i++) {
+        t_op *ping = t_op_run(bulk, t_op_command(NKVI_PEEK, "PING"));
+        cr_assert_eq(ping->status, NKV_OK, "%s", ping->text);
+        t_op_drop(ping);
+    }
+    cr_assert_lt(t_now_ms() - begin_ms, T_OP_CONNECT_MS);
+    free(value);
+    nkvi_bulk_destroy(bulk);
+    t_proxy_stop(proxy);
+    t_ctl_close(ctl);
+}
+
 /* After done() nobody touches the memory, and the stream goes on. */
 T_LIVE(io_bulk, a_deadline_in_the_middle_of_a_string)
 {
