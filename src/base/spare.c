@@ -1,6 +1,7 @@
 /* base/spare.c - see spare.h.  A kept block belongs to whoever exchanged it for NULL. */
 #include "base/spare.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/mem.h"
@@ -37,7 +38,8 @@ void nkvi_spare_give(nkvi_spare *spare, void *block)
         return;
     }
     header *own = (header *)block - 1;
-    for (unsigned i = 0; i < NKVI_SPARE_BLOCKS && own->bytes <= NKVI_SPARE_BYTES; i++) {
+    bool keep = spare != NULL && own->bytes <= NKVI_SPARE_BYTES;
+    for (unsigned i = 0; keep && i < NKVI_SPARE_BLOCKS; i++) {
         void *empty = NULL;
         if (atomic_compare_exchange_strong_explicit(&spare->blocks[i], &empty, own,
                                                     memory_order_release, memory_order_relaxed)) {

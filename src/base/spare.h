@@ -1,7 +1,7 @@
 /* base/spare.h - a few blocks that were given back, for those who ask for such sizes again and
  * again: an allocator that returns large blocks to the system makes the next owner pay for pages.
  *
- *      nkvi_spare spare = {0};
+ *      nkvi_spare spare = {{NULL}};
  *      void *block = nkvi_spare_take(&spare, 100000);        or NULL; uninitialised
  *      nkvi_spare_give(&spare, block);                       NULL is allowed
  *      nkvi_spare_clear(&spare);
@@ -23,6 +23,7 @@ typedef struct nkvi_spare {
 
 /* Given back with nkvi_spare_give() alone.  NULL: no memory, or too many bytes. */
 void *nkvi_spare_take(nkvi_spare *spare, size_t bytes);
+/* spare NULL: the block is freed. */
 void nkvi_spare_give(nkvi_spare *spare, void *block);
 
 /* Frees what is kept. */

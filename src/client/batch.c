@@ -103,7 +103,7 @@ static void chunk_job_cancel(nkvi_job *job)
 
 static void chunk_job_destroy(nkvi_job *job)
 {
-    nkvi_spare_give(&job->client->spare, NKVI_CONTAINER(job, chunk_job, job));
+    nkvi_job_free(job, NKVI_CONTAINER(job, chunk_job, job));
 }
 
 static const nkvi_job_kind chunk_job_kind = {chunk_job_advance, chunk_job_cancel,
@@ -236,7 +236,7 @@ static void exists_cancel(nkvi_job *job)
 
 static void exists_destroy(nkvi_job *job)
 {
-    nkvi_spare_give(&job->client->spare, NKVI_CONTAINER(job, exists_job, job));
+    nkvi_job_free(job, NKVI_CONTAINER(job, exists_job, job));
 }
 
 static const nkvi_job_kind exists_kind = {exists_advance, exists_cancel, exists_destroy};
@@ -256,6 +256,13 @@ static void set_groups(exists_job *self, size_t most)
     }
 }
 
+/* Where few requests may be under way a batch stays one. */
+static size_t group_size(const nkv_client *client, size_t n)
+{
+    size_t most = (size_t)client->options.chunk_size;
+    return n / most < (size_t)client->options.inflight_max / 4 ? most : n + 1;
+}
+
 static nkv_status exists_make(nkvi_job_plan *plan, nkvi_job **out, nkv_error *error)
 {
     *out = NULL;
@@ -265,7 +272,7 @@ static nkv_status exists_make(nkvi_job_plan *plan, nkvi_job **out, nkv_error *er
     if (status != NKV_OK) {
         return status;
     }
-    size_t n = plan->n, most = (size_t)plan->client->options.chunk_size;
+    size_t n = plan->n, most = group_size(plan->client, n);
     size_t groups = (n + most - 1) / most;
     size_t each = sizeof(nkvi_read) + sizeof(nkv_result) + 2 * sizeof(nkv_str);
     size_t size = sizeof(exists_job) + groups * sizeof(exists_group) + n * each;

@@ -71,6 +71,18 @@ static void discard(nkvi_job *job)
     job->kind->destroy(job);
 }
 
+/* One that was not let in: the client may be gone. */
+static void discard_outside(nkvi_job *job)
+{
+    job->client = NULL;
+    discard(job);
+}
+
+void nkvi_job_free(nkvi_job *job, void *block)
+{
+    nkvi_spare_give(job->client != NULL ? &job->client->spare : NULL, block);
+}
+
 void nkvi_job_retain(nkvi_job *job)
 {
     atomic_fetch_add(&job->client->active, 1); /* no enter: the job is inside already */
@@ -198,7 +210,7 @@ nkv_status nkvi_job_run(nkvi_job *job, nkv_call *call, nkv_completion *outcome)
         nkvi_job_release(job);
     } else {
         nkvi_items_fail(job->items, job->n, ended.status);
-        discard(job);
+        discard_outside(job);
     }
     if (outcome != NULL) {
         *outcome = ended;
@@ -210,7 +222,7 @@ nkv_status nkvi_job_submit(nkvi_job *job, nkv_ticket *ticket)
 {
     ticket->id = 0;
     if (!nkvi_client_enter(job->client)) {
-        discard(job);
+        discard_outside(job);
         return NKV_ECLOSED;
     }
     job->outcome.ud = ticket->ud;

@@ -72,6 +72,9 @@ nkv_status nkvi_job_check(const nkvi_job_plan *plan, nkv_error *error);
 /* The call fails as a whole: so does each of its items. */
 void nkvi_items_fail(nkv_item *items, size_t n, nkv_status status);
 
+/* Gives back the block that a job is the head of, taken with nkvi_spare_take; for destroy(). */
+void nkvi_job_free(nkvi_job *job, void *block);
+
 /* Sets up the job, and the out fields of its items (status NKV_ECANCELED). */
 void nkvi_job_init(nkvi_job *job, const nkvi_job_plan *plan);
 

@@ -32,6 +32,39 @@ static void lay(t_ctl *ctl, const char *key, size_t len)
     free(value);
 }
 
+/* ---- Exists ---------------------------------------------------------------------------------- */
+
+/* More keys than go into one request, with few requests allowed at a time, and with many. */
+T_LIVE(client_batch_values, exists_of_many_keys)
+{
+    enum { N = 3000 };
+    static const int64_t limits[] = {1, 2, 60, 65536};
+    t_ctl *ctl = t_ctl_open(server);
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        nkv_options options = t_near_options(t_server_unix_url(server));
+        options.inflight_max = limits[i];
+        options.chunk_size = 128;
+        nkv_client *client = t_near_open(&options);
+        t_items list = t_items_new("many", N);
+        for (size_t k = 0; k < N; k += 3) {
+            t_ctl_ok(ctl, "SET", list.keys[k], "x");
+        }
+        for (int round = 0; round < 4; round++) {
+            nkv_call call;
+            nkv_call_init(&call);
+            call.no_cache = round % 2;
+            cr_assert_eq(nkv_batch_exists(client, list.items, N, &call), NKV_OK, "%s",
+                         call.error.text);
+            for (size_t k = 0; k < N; k++) {
+                cr_assert_eq(list.items[k].status, k % 3 == 0 ? NKV_OK : NKV_NOT_FOUND, "%zu", k);
+            }
+        }
+        t_items_free(&list);
+        nkv_client_destroy(client);
+    }
+    t_ctl_close(ctl);
+}
+
 /* ---- Get ------------------------------------------------------------------------------------- */
 
 /* 0 B to 32 MiB, into memory that fits, and as a reference; misses between them. */

@@ -10,7 +10,7 @@
 
 Test(base_spare, a_block_is_used_again_where_it_is_large_enough)
 {
-    nkvi_spare spare = {0};
+    nkvi_spare spare = {{NULL}};
     char *first = nkvi_spare_take(&spare, 1000);
     cr_assert_not_null(first);
     cr_assert_eq((uintptr_t)first % _Alignof(max_align_t), 0);
@@ -29,7 +29,7 @@ Test(base_spare, a_block_is_used_again_where_it_is_large_enough)
 
 Test(base_spare, what_is_too_large_or_too_much_is_not_kept)
 {
-    nkvi_spare spare = {0};
+    nkvi_spare spare = {{NULL}};
     void *blocks[NKVI_SPARE_BLOCKS + 2];
     for (unsigned i = 0; i < NKVI_SPARE_BLOCKS + 2; i++) {
         blocks[i] = nkvi_spare_take(&spare, 100);
@@ -73,7 +73,7 @@ static void *take_and_give(void *arg)
 /* Nobody gets a block that another has. */
 Test(base_spare, of_several_threads)
 {
-    nkvi_spare spare = {0};
+    nkvi_spare spare = {{NULL}};
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++) {
         T_REQUIRE(pthread_create(&threads[i], NULL, take_and_give, &spare) == 0);
