@@ -165,6 +165,7 @@ class _Options(ctypes.Structure):
         ("bulk_connections", ctypes.c_int64),
         ("chunk_size", ctypes.c_int64),
         ("bulk_window_bytes", ctypes.c_int64),
+        ("bulk_at_once", ctypes.c_int64),
     ]
 
 
@@ -235,6 +236,7 @@ class _StoreOptions(ctypes.Structure):
         ("verify_payload", ctypes.c_int),
         ("chunk_bytes", ctypes.c_int64),
         ("cache_payloads", ctypes.c_int),
+        ("one_by_one", ctypes.c_int),
         ("reserved", ctypes.c_void_p * 6),
     ]
 

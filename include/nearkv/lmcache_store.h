@@ -44,6 +44,8 @@ typedef struct nkv_lmcache_options {
     int cache_payloads;  /* 1: payloads that were read are kept in the client's cache, within its
                            limits, for as long as their metadata (SINGLE_KEY: the key) is unchanged;
                            default 0: metadata alone is kept */
+    int one_by_one;      /* 1: a put writes payloads and metadata in two steps, for proxies that
+                           split commands over several servers; default 0 */
     void *reserved[6];
 } nkv_lmcache_options;
 

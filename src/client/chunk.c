@@ -62,8 +62,13 @@ static void end(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
 
 bool nkvi_pair_refused(nkv_status status, const nkv_reply *reply)
 {
-    return status == NKV_EREPLY && reply != NULL &&
-           (nkvi_reply_has_code(reply, "NOPERM") || nkvi_reply_has_code(reply, "ERR"));
+    static const char broken[] = "ERR Protocol error"; /* the value is what was refused */
+    if (status != NKV_EREPLY || reply == NULL ||
+        (reply->len >= sizeof broken - 1 && memcmp(reply->str, broken, sizeof broken - 1) == 0)) {
+        return false;
+    }
+    return nkvi_reply_has_code(reply, "NOPERM") || nkvi_reply_has_code(reply, "ERR") ||
+           nkvi_reply_has_code(reply, "CROSSSLOT");
 }
 
 /* What the server thinks of pairs.  Where it took some before, it may be the keys alone. */

@@ -52,6 +52,9 @@ static nkv_status check(const nkv_lmcache_options *options, nkv_error *error)
         status = check_range("cache_payloads", options->cache_payloads, 1, error);
     }
     if (status == NKV_OK) {
+        status = check_range("one_by_one", options->one_by_one, 1, error);
+    }
+    if (status == NKV_OK) {
         status = check_range("chunk_bytes", options->chunk_bytes, (int64_t)NKV_VALUE_MAX, error);
     }
     if (status == NKV_OK && options->chunk_bytes > 0 && options->layout != NKV_LMCACHE_SINGLE_KEY) {

@@ -42,7 +42,7 @@ static void op_destroy(nkvi_job *job)
     for (size_t i = 0; i < job->n; i++) {
         nkv_value_release(op->parts[i].witness);
     }
-    nkvi_spare_give(&job->client->spare, op);
+    nkvi_job_free(job, op);
 }
 
 static const nkvi_job_kind op_kind = {op_advance, op_cancel, op_destroy};

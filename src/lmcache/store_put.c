@@ -150,7 +150,8 @@ static void shadow_doubles(nkvi_op *op)
 static void choose_pairs(nkvi_op *op)
 {
     nkvi_op_part *smallest = NULL;
-    for (size_t i = 0; i < op->job.n && !nkvi_op_single(op); i++) {
+    bool may = !nkvi_op_single(op) && !op->options.one_by_one;
+    for (size_t i = 0; may && i < op->job.n; i++) {
         nkvi_op_part *part = &op->parts[i];
         if (!nkvi_op_open(part) || part->shadow != NULL) {
             continue;

@@ -298,6 +298,24 @@ Test(lmcache_wire, a_refused_pair_is_set_key_by_key, .timeout = 30)
     }
 }
 
+/* Two keys of different slots, and a proxy for which one_by_one was set. */
+Test(lmcache_wire, keys_that_must_not_be_paired, .timeout = 30)
+{
+    for (int chosen = 0; chosen < 2; chosen++) {
+        nkv_lmcache_options options = t_lm_options(NKV_LMCACHE_PLAIN_SUFFIX);
+        options.one_by_one = chosen;
+        rig r = open_rig(&options, 1);
+        t_fake_on(r.fake, "-CROSSSLOT Keys in request don't hash to the same slot\r\n", "MSET",
+                  "...");
+        for (size_t round = 1; round <= 3; round++) {
+            cr_assert_eq(put_abcd(&r), NKV_OK);
+            cr_assert_eq(t_fake_hits(r.fake, "SET", "..."), 2 * round);
+        }
+        cr_assert_eq(t_fake_hits(r.fake, "MSET", "..."), chosen ? 0 : 1);
+        close_rig(&r);
+    }
+}
+
 /* Out of memory: the pair has failed as a whole, nothing of it is tried again, and the next put is
  * a pair. */
 Test(lmcache_wire, case_2_a_pair_without_memory_for_it, .timeout = 30)

@@ -489,13 +489,15 @@ T_LIVE(lmcache_loss, case_2_cut_between_payload_and_metadata)
 {
     t_rng rng;
     t_rng_init(&rng, t_run_seed());
-    for (int round = 0; round < 90; round++) {
+    for (int round = 0; round < 120; round++) {
         t_proxy *proxy = t_proxy_start((t_addr){.path = t_server_path(server)}, false);
         nkv_options client = t_near_options(t_proxy_url(proxy));
         client.backoff_min_ms = 1;
         client.backoff_max_ms = 5;
         client.bulk_connections = 1 + (int64_t)t_rng_below(&rng, 3);
-        const nkv_lmcache_options options = t_lm_options((nkv_lmcache_layout)(round % T_LM_PAIRS));
+        nkv_lmcache_options options = t_lm_options((nkv_lmcache_layout)(round % T_LM_PAIRS));
+        options.ttl_s = round / 3 % 2 == 0 ? 100 : 0;
+        options.one_by_one = round / 6 % 2;
         t_lm lm = t_lm_open_with(server, &client, &options);
         check_cut_put(&lm, proxy, &rng);
         t_lm_close(&lm);

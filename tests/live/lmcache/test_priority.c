@@ -56,10 +56,11 @@ static void end_jam(jam *j, size_t left)
     t_items_free(&j->puts);
 }
 
-/* Payloads that the server has when the question is answered. */
+/* Payloads that the server has when the question is answered: one MSET asks what it takes; the
+ * others are SET, and their metadata comes behind all of them. */
 static long long puts_done(t_lm *lm)
 {
-    return t_ctl_calls(lm->ctl, "set") / (lm->pair ? 2 : 1);
+    return t_ctl_calls(lm->ctl, "mset") + t_ctl_calls(lm->ctl, "set");
 }
 
 static void check_contains(t_lm *lm)

@@ -186,6 +186,32 @@ T_LIVE_PRIVATE(lmcache_refusals, case_2_out_of_memory)
     }
 }
 
+/* A value that the server does not take: the connection is lost for it once, not twice, and other
+ * chunks are written as before. */
+T_LIVE_PRIVATE(lmcache_refusals, a_value_that_is_too_large_for_the_server)
+{
+    t_server *server = t_server_start(&(t_server_options){.kind = kind});
+    t_lm lm = t_lm_open(server, NKV_LMCACHE_PLAIN_SUFFIX);
+    t_items small = t_items_list("a"), large = t_items_list("b");
+    t_items_values(&small, 100);
+    t_items_values(&large, 4 << 20);
+    t_ctl_config_set(lm.ctl, "proto-max-bulk-len", "1mb");
+    for (int round = 0; round < 3; round++) {
+        nkv_call call;
+        nkv_call_init(&call);
+        cr_assert_eq(nkv_lmcache_put(lm.lm, large.items, 1, &call), NKV_EREPLY);
+        cr_assert_not_null(strstr(call.error.text, "invalid bulk length"), "%s", call.error.text);
+        cr_assert_eq(nkv_lmcache_put(lm.lm, small.items, 1, NULL), NKV_OK);
+        cr_assert_eq(t_ctl_calls(lm.ctl, "mset"), round + 1);
+        cr_assert_eq(t_ctl_calls(lm.ctl, "set"), 0);
+    }
+    cr_assert_leq(t_near_stats(lm.client).bulk_connections, 5);
+    t_items_free(&small);
+    t_items_free(&large);
+    t_lm_close(&lm);
+    t_server_stop(server);
+}
+
 /* ---- 12 -------------------------------------------------------------------------------------- */
 
 /* A list instead of a payload: that key's error, the others succeed. */
