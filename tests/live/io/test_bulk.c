@@ -288,7 +288,7 @@ T_LIVE(io_bulk, a_lane_that_is_stuck_leaves_the_work_to_others)
     t_ctl_close(ctl);
 }
 
-/* ---- One lane at work, and something happens to it -------------------------------------------- */
+/* ---- One lane at work, and something happens to it ------------------------------------------- */
 
 /* Connection 1 stands still, with something small in flight: small operations go elsewhere. */
 T_LIVE(io_bulk, small_operations_do_not_join_a_lane_that_is_stuck)
