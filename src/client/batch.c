@@ -199,13 +199,18 @@ static void exists_done(nkvi_reads *all, nkv_status first, const nkv_error *erro
 static void start_group(exists_job *self, exists_group *group)
 {
     nkvi_job *job = &self->job;
+    bool unseen = job->call.no_cache && !job->client->wrapped; /* by cache and flights: no hash */
     for (size_t i = group->first; i < group->first + group->all.n; i++) {
         nkv_str key = job->items[i].key;
         self->argv[2 * i] = nkvi_verb_exists.name;
         self->argv[2 * i + 1] = key;
-        self->reads[i] = (nkvi_read){.query = nkvi_verb_query(job->client, &nkvi_verb_exists, key),
-                                     .argc = 2,
-                                     .argv = &self->argv[2 * i]};
+        self->reads[i] =
+            (nkvi_read){.query = unseen ? (nkvi_query){.key = key,
+                                                       .command = nkvi_verb_exists.command,
+                                                       .space = job->client->space}
+                                        : nkvi_verb_query(job->client, &nkvi_verb_exists, key),
+                        .argc = 2,
+                        .argv = &self->argv[2 * i]};
     }
     nkvi_reads_start(job->client, &group->all);
 }

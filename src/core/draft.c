@@ -104,7 +104,12 @@ bool nkvi_draft_string(nkvi_draft *draft, nkv_type type, const void *data, size_
 
 nkv_value *nkvi_draft_seal(nkvi_draft *draft)
 {
-    nkv_value *value = nkvi_value_make(0);
+    nkv_value *value = nkvi_value_flag(&draft->root);
+    if (value != NULL) {
+        nkvi_draft_clear(draft);
+        return value;
+    }
+    value = nkvi_value_make(0);
     if (value == NULL) {
         return NULL;
     }

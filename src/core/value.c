@@ -165,6 +165,18 @@ void nkv_value_release(nkv_value *value)
     }
 }
 
+#define FOR_EVER (UINT64_C(1) << 62) /* references: it is never given back */
+
+nkv_value *nkvi_value_flag(const nkv_reply *root)
+{
+    static nkv_value flags[2] = {
+        {.meta = FOR_EVER, .kind = NKV_TYPE_INTEGER, .number.integer = 0},
+        {.meta = FOR_EVER, .kind = NKV_TYPE_INTEGER, .number.integer = 1},
+    };
+    bool flag = root->type == NKV_TYPE_INTEGER && (root->integer == 0 || root->integer == 1);
+    return flag ? nkv_value_retain(&flags[root->integer]) : NULL;
+}
+
 /* ---- Values of their own --------------------------------------------------------------------- */
 
 nkv_value *nkvi_value_make(size_t len)

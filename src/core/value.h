@@ -52,6 +52,10 @@ struct nkv_value {
 
 _Static_assert(sizeof(struct nkv_value) == 64, "one cache line");
 
+/* A reference to the integer 0 or 1, the answers that come in masses: made once for all, so nothing
+ * is allocated.  NULL: the answer is another. */
+nkv_value *nkvi_value_flag(const nkv_reply *root);
+
 /* Puts the root of an answer into the value's fields (not its references, not its owner). */
 void nkvi_value_set(nkv_value *value, const nkv_reply *root);
 
