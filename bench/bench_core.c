@@ -127,7 +127,10 @@ static void put_key(const t_kit *kit, uint64_t number, unsigned kind)
     if (!nkvi_draft_string(&draft, NKV_TYPE_STRING, value, sizeof value - 1)) {
         exit(2);
     }
-    nkvi_stamp stamp = {kit->owner, kit->generation, NKVI_NEVER, NULL};
+    nkvi_stamp stamp = {.owner = kit->owner,
+                        .generation = kit->generation,
+                        .deadline_ns = NKVI_NEVER,
+                        .token = NULL};
     nkv_value_release(nkvi_cache_put(kit->cache, &query, &draft, &stamp, 1, NULL));
 }
 

@@ -385,7 +385,7 @@ int main(int argc, char **argv)
     nkv_error error;
     T_REQUIRE(nkvi_loop_create(NULL, &loop, &error) == NKV_OK);
     T_REQUIRE(nkv_cache_create(NULL, &cache, &error) == NKV_OK);
-    owner = nkvi_cache_owner_open(cache);
+    owner = nkvi_cache_owner_open(cache, NULL);
     T_REQUIRE(owner != NULL);
     nkvi_loop_call(loop, create_lane, NULL);
     fill();

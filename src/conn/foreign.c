@@ -190,7 +190,7 @@ static bool build(foreign_connector *self, const nkvi_foreign_config *config)
         return false;
     }
     if (foreign->config.tracked) {
-        self->peer.owner = nkvi_cache_owner_open(foreign->config.lane.cache);
+        self->peer.owner = nkvi_cache_owner_open(foreign->config.lane.cache, NULL);
         foreign->voucher.owner = self->peer.owner;
     }
     self->ticker = nkvi_ticker_start(foreign->config.loop, WATCH_MS, on_tick, self);

@@ -43,7 +43,7 @@ static void data_on_change(void *ud, const nkvi_lane_info *info, nkv_flush_cause
 static nkv_status open_tracked(nkvi_peer *peer, const nkvi_connector_config *config,
                                nkv_error *error)
 {
-    peer->owner = nkvi_cache_owner_open(config->lane.cache);
+    peer->owner = nkvi_cache_owner_open(config->lane.cache, NULL);
     if (peer->owner == NULL) {
         return nkvi_fail(error, NKV_ENOMEM, "no memory for an owner");
     }

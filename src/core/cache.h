@@ -6,12 +6,15 @@
  *      space   who may see an answer: one server (or cluster), database, user.  Registered by name,
  *              so that two clients with the same name share answers.  Holds the fence of its
  *              writes.
- *      owner   who vouches for an answer: one tracked lane (later: a slot of it).  Its generation
- *              is bumped when the lane is lost; that one store makes all its answers unusable (I1).
+ *      owner   who vouches for an answer: one tracked lane.  Its generation is bumped when the lane
+ *              is lost; that one store makes all its answers unusable (I1).
+ *      moves   of a cluster: how often each hash slot has changed hands.  A slot that moves takes
+ *              its answers along, by one store too.
  *      query   one lookup: space, key, command, and their hash, computed once.
  *
- * An answer is served only if  owner.generation == the entry's  &&  now < owner.fresh_until  &&
- * now < the entry's deadline.  `now` is always an argument.
+ * An answer is served only if  owner.generation == the entry's  &&  the moves of its hash slot ==
+ * the entry's  &&  now < owner.fresh_until  &&  now < the entry's deadline.  `now` is always an
+ * argument.
  * Threads  [any] unless said otherwise. */
 #ifndef NKVI_CORE_CACHE_H
 #define NKVI_CORE_CACHE_H
@@ -26,15 +29,35 @@
 
 /* ---- owners ---------------------------------------------------------------------------------- */
 
+#define NKVI_HASH_SLOTS 16384u /* of a cluster */
+
+/* Hash slots of one cluster, as one client sees them. */
+typedef struct nkvi_moves {
+    _Atomic uint32_t of[NKVI_HASH_SLOTS]; /* only grow */
+    _Atomic uint32_t most;                /* of any of them */
+    struct nkvi_moves *next;              /* the cache's */
+} nkvi_moves;
+
 typedef struct nkvi_owner {
     _Alignas(64) _Atomic uint64_t generation; /* odd: vouches; even: does not.  Only grows. */
-    _Atomic int64_t fresh_until_ns; /* last sign of life + max_idle; INT64_MIN: nothing yet */
-    uint32_t id;                    /* constant; index into the cache's table of owners */
+    _Atomic int64_t fresh_until_ns;    /* last sign of life + max_idle; INT64_MIN: nothing yet */
+    _Atomic(const nkvi_moves *) moves; /* NULL: there are no hash slots */
+    uint32_t id;                       /* constant; index into the cache's table of owners */
 } nkvi_owner;
 
-/* A new owner that does not vouch yet, or NULL (memory, or more than 2^20 owners).  Returned owners
- * are reused only after their generation moved on, so stamps of an earlier user never match. */
-nkvi_owner *nkvi_cache_owner_open(nkv_cache *cache);
+/* The moves of a cluster's slots, or NULL (memory).  They stay the cache's, which reuses them but
+ * never sets them back. */
+nkvi_moves *nkvi_cache_moves_open(nkv_cache *cache);
+/* Every owner that was opened with them is closed. */
+void nkvi_cache_moves_close(nkv_cache *cache, nkvi_moves *moves);
+/* The slot has another master, or is going to: what anybody vouched for in it is unusable at once;
+ * the memory follows. */
+void nkvi_cache_slot_moved(nkv_cache *cache, nkvi_moves *moves, uint16_t hash_slot);
+
+/* A new owner that does not vouch yet, or NULL (memory, or more than 2^18 owners); moves: of its
+ * cluster, or NULL.  Returned owners are reused only after their generation moved on, so stamps of
+ * an earlier user never match. */
+nkvi_owner *nkvi_cache_owner_open(nkv_cache *cache, const nkvi_moves *moves);
 /* Ends vouching and gives the owner back. */
 void nkvi_cache_owner_close(nkv_cache *cache, nkvi_owner *owner);
 
@@ -123,6 +146,8 @@ typedef struct nkvi_stamp {
     uint64_t generation;     /* the owner's, when the read was sent */
     int64_t deadline_ns;     /* NKVI_NEVER: none */
     const nkvi_token *token; /* of the fence, when the read was sent; NULL: none */
+    uint32_t moves;          /* of the hash slot, when the read was sent */
+    uint16_t hash_slot;      /* of the key; 0 where there are none */
 } nkvi_stamp;
 
 /* Makes a value of the draft (which is nil afterwards unless NULL is returned) and stores it if the

@@ -119,9 +119,25 @@ bool nkvi_cache_tidy(nkv_cache *cache, int64_t now_ns, size_t entries)
 
 /* ---- Owners and spaces ----------------------------------------------------------------------- */
 
-nkvi_owner *nkvi_cache_owner_open(nkv_cache *cache)
+nkvi_moves *nkvi_cache_moves_open(nkv_cache *cache)
 {
-    return nkvi_owners_open(&cache->owners);
+    return nkvi_moves_open(&cache->owners);
+}
+
+void nkvi_cache_moves_close(nkv_cache *cache, nkvi_moves *moves)
+{
+    nkvi_moves_close(&cache->owners, moves);
+}
+
+void nkvi_cache_slot_moved(nkv_cache *cache, nkvi_moves *moves, uint16_t hash_slot)
+{
+    nkvi_moves_add(moves, hash_slot);
+    wish_sweep(cache);
+}
+
+nkvi_owner *nkvi_cache_owner_open(nkv_cache *cache, const nkvi_moves *moves)
+{
+    return nkvi_owners_open(&cache->owners, moves);
 }
 
 uint32_t nkvi_cache_owner_count(const nkv_cache *cache)

@@ -233,7 +233,7 @@ static nkv_value *put(nkv_cache *cache, const nkvi_query *query, const nkvi_draf
     nkvi_filling filling = {
         .query = query,
         .charge = charge_of(cache, query, draft, &reserved),
-        .stamp = nkvi_owner_stamp(stamp->owner, stamp->generation),
+        .stamp = nkvi_stamp_pack(stamp),
         .deadline_ns = stamp->deadline_ns,
         .token = stamp->token,
     };

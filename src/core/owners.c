@@ -1,7 +1,8 @@
 /* core/owners.c - see owners.h.
  *
- * Invariant   a stamp is only ever made of an odd generation, and generations only grow, so the
- *             stamps of an owner that was given back match no later user of its number. */
+ * Invariant   a stamp is only ever made of an odd generation.  An owner that is given back moves
+ *             its generation on by more than any slot has moved, so the sums in the stamps of its
+ *             user match no later user of its number, whatever moves that one has. */
 #include "core/owners.h"
 
 #include <assert.h>
@@ -10,8 +11,18 @@ bool nkvi_owners_init(nkvi_owners *owners)
 {
     nkvi_parray_init(&owners->slots);
     owners->free = NULL;
+    owners->moves = owners->free_moves = NULL;
     atomic_init(&owners->open, 0);
     return pthread_mutex_init(&owners->mu, NULL) == 0;
+}
+
+static void free_all(nkvi_moves *moves)
+{
+    while (moves != NULL) {
+        nkvi_moves *next = moves->next;
+        nkvi_free(moves);
+        moves = next;
+    }
 }
 
 void nkvi_owners_clear(nkvi_owners *owners)
@@ -20,6 +31,8 @@ void nkvi_owners_clear(nkvi_owners *owners)
         nkvi_free(nkvi_parray_at(&owners->slots, i));
     }
     nkvi_parray_clear(&owners->slots);
+    free_all(owners->moves);
+    free_all(owners->free_moves);
     pthread_mutex_destroy(&owners->mu);
 }
 
@@ -34,6 +47,7 @@ static nkvi_owner_slot *make(nkvi_owners *owners)
     memset(slot, 0, sizeof *slot);
     slot->owner.id = id;
     atomic_init(&slot->owner.fresh_until_ns, INT64_MIN);
+    atomic_init(&slot->owner.moves, NULL);
     if (!nkvi_parray_push(&owners->slots, slot)) {
         nkvi_free(slot);
         return NULL;
@@ -41,7 +55,7 @@ static nkvi_owner_slot *make(nkvi_owners *owners)
     return slot;
 }
 
-nkvi_owner *nkvi_owners_open(nkvi_owners *owners)
+nkvi_owner *nkvi_owners_open(nkvi_owners *owners, const nkvi_moves *moves)
 {
     pthread_mutex_lock(&owners->mu);
     nkvi_owner_slot *slot = owners->free;
@@ -51,6 +65,7 @@ nkvi_owner *nkvi_owners_open(nkvi_owners *owners)
         slot = make(owners);
     }
     if (slot != NULL) {
+        atomic_store_explicit(&slot->owner.moves, moves, memory_order_release);
         atomic_fetch_add(&owners->open, 1);
     }
     pthread_mutex_unlock(&owners->mu);
@@ -61,6 +76,13 @@ void nkvi_owners_close(nkvi_owners *owners, nkvi_owner *owner)
 {
     nkvi_owner_slot *slot = (nkvi_owner_slot *)(void *)owner;
     (void)nkvi_owner_end(owner);
+    const nkvi_moves *moves = atomic_load_explicit(&owner->moves, memory_order_relaxed);
+    if (moves != NULL) {
+        uint64_t most = atomic_load(&moves->most);
+        atomic_fetch_add(&owner->generation,
+                         most + 2 - most % 2); /* first: the sum never shrinks */
+        atomic_store_explicit(&owner->moves, NULL, memory_order_release);
+    }
     atomic_store_explicit(&slot->spaces_used, 0, memory_order_relaxed);
     pthread_mutex_lock(&owners->mu);
     slot->next_free = owners->free;
@@ -87,4 +109,44 @@ bool nkvi_owner_end(nkvi_owner *owner)
         }
     }
     return false;
+}
+
+/* ---- Moves ----------------------------------------------------------------------------------- */
+
+nkvi_moves *nkvi_moves_open(nkvi_owners *owners)
+{
+    pthread_mutex_lock(&owners->mu);
+    nkvi_moves *moves = owners->free_moves;
+    if (moves != NULL) {
+        owners->free_moves = moves->next;
+    } else {
+        moves = nkvi_calloc(1, sizeof *moves);
+    }
+    if (moves != NULL) {
+        moves->next = owners->moves;
+        owners->moves = moves;
+    }
+    pthread_mutex_unlock(&owners->mu);
+    return moves;
+}
+
+/* Readers of the cache may still look at them for a moment: so they are never freed before it. */
+void nkvi_moves_close(nkvi_owners *owners, nkvi_moves *moves)
+{
+    pthread_mutex_lock(&owners->mu);
+    nkvi_moves **at = &owners->moves;
+    while (*at != moves) {
+        at = &(*at)->next;
+    }
+    *at = moves->next;
+    moves->next = owners->free_moves;
+    owners->free_moves = moves;
+    pthread_mutex_unlock(&owners->mu);
+}
+
+void nkvi_moves_add(nkvi_moves *moves, uint16_t hash_slot)
+{
+    uint32_t now = atomic_fetch_add(&moves->of[hash_slot], 1) + 1;
+    uint32_t most = atomic_load(&moves->most);
+    while (most < now && !atomic_compare_exchange_weak(&moves->most, &most, now)) {}
 }

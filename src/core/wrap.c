@@ -120,7 +120,7 @@ nkv_value *nkvi_wrapped_put(nkv_cache *cache, const nkvi_query *query, nkvi_draf
         return NULL;
     }
     stamped->hash = query->hash;
-    stamped->stamp = nkvi_owner_stamp(stamp->owner, stamp->generation);
+    stamped->stamp = nkvi_stamp_pack(stamp);
     stamped->deadline_ns = stamp->deadline_ns;
     pthread_mutex_lock(&cache->mu);
     stamped->realm = nkvi_realm_of(&cache->spaces, query->space);

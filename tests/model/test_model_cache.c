@@ -525,7 +525,7 @@ static void op_owner(rig *r)
         r->generations[i] = 0;
     } else if (what == 21) {
         nkvi_cache_owner_close(r->cache, r->owners[i]);
-        r->owners[i] = nkvi_cache_owner_open(r->cache);
+        r->owners[i] = nkvi_cache_owner_open(r->cache, NULL);
         T_REQUIRE(r->owners[i] != NULL);
         r->generations[i] = 0;
     }
@@ -600,7 +600,7 @@ static rig *rig_open(const config *how, unsigned char *trace)
                                         &r->fences[i]));
     }
     for (int i = 0; i < OWNERS; i++) {
-        r->owners[i] = nkvi_cache_owner_open(r->cache);
+        r->owners[i] = nkvi_cache_owner_open(r->cache, NULL);
         T_REQUIRE(r->owners[i] != NULL);
         r->fresh_until[i] = 1000;
         r->generations[i] = nkvi_cache_owner_begin(r->cache, r->owners[i], 1000);

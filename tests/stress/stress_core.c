@@ -155,7 +155,10 @@ static void put_one(worker *self)
     nkvi_draft draft;
     T_REQUIRE(nkvi_draft_string(&draft, NKV_TYPE_STRING, body, len < 41 ? 41 : len));
     free(body);
-    nkvi_stamp stamp = {all->kit.owner, generation, NKVI_NEVER, &token};
+    nkvi_stamp stamp = {.owner = all->kit.owner,
+                        .generation = generation,
+                        .deadline_ns = NKVI_NEVER,
+                        .token = &token};
     bool stored;
     nkv_value *value = nkvi_cache_put(all->kit.cache, &query, &draft, &stamp, 1, &stored);
     T_REQUIRE(value != NULL);

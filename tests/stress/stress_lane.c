@@ -243,7 +243,7 @@ static void start_all(void)
     nkv_error error;
     T_REQUIRE(nkvi_loop_create(NULL, &loop, &error) == NKV_OK);
     T_REQUIRE(nkv_cache_create(NULL, &cache, &error) == NKV_OK);
-    owner = nkvi_cache_owner_open(cache);
+    owner = nkvi_cache_owner_open(cache, NULL);
     T_REQUIRE(owner != NULL);
     nkvi_loop_call(loop, create, NULL);
     for (uintptr_t i = 0; i < ASKERS; i++) {

@@ -20,7 +20,7 @@ void t_kit_share(t_kit *kit, nkv_cache *cache, const char *space)
 {
     memset(kit, 0, sizeof *kit);
     kit->cache = cache;
-    kit->owner = nkvi_cache_owner_open(cache);
+    kit->owner = nkvi_cache_owner_open(cache, NULL);
     T_REQUIRE(kit->owner != NULL);
     kit->generation = nkvi_cache_owner_begin(cache, kit->owner, INT64_MAX);
     T_REQUIRE(nkvi_cache_space_open(cache, nkv_cstr(space), &kit->space, &kit->fence));

@@ -249,7 +249,7 @@ static void configure(t_rig *rig)
     };
     if (!o->untracked) {
         T_REQUIRE(nkv_cache_create(NULL, &rig->cache, NULL) == NKV_OK);
-        rig->owner = nkvi_cache_owner_open(rig->cache);
+        rig->owner = nkvi_cache_owner_open(rig->cache, NULL);
         T_REQUIRE(rig->owner != NULL);
         rig->config.cache = rig->cache;
         rig->config.owner = rig->owner;

@@ -66,7 +66,7 @@ static void begin(void)
     ev = ev_loop_new(EVFLAG_AUTO);
     T_REQUIRE(nkvi_loop_create(ev, &loop, &error) == NKV_OK);
     T_REQUIRE(nkv_cache_create(NULL, &cache, &error) == NKV_OK);
-    owner = nkvi_cache_owner_open(cache);
+    owner = nkvi_cache_owner_open(cache, NULL);
     nkvi_lane_config config = {.endpoint = {.path = t_peer_path(peer), .client_name = "rig"},
                                .cache = cache,
                                .owner = owner,

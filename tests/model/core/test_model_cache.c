@@ -217,7 +217,10 @@ static void put(pair *p)
         body[len] = ' ';
         cr_assert(nkvi_draft_string(&draft, NKV_TYPE_STRING, body, 20 + below(p, 380)));
     }
-    nkvi_stamp stamp = {p->kits[owner].owner, p->kits[owner].generation, a.deadline, NULL};
+    nkvi_stamp stamp = {.owner = p->kits[owner].owner,
+                        .generation = p->kits[owner].generation,
+                        .deadline_ns = a.deadline,
+                        .token = NULL};
     bool expected = !contradicted(p, space, key, command, owner);
     bool stored;
     nkv_value *value = nkvi_cache_put(p->kits[0].cache, &query, &draft, &stamp, p->now, &stored);

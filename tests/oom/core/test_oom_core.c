@@ -89,7 +89,7 @@ static bool open_cache(t_kit *kit, nkv_index_kind kind, int64_t keys, int64_t by
 
 static bool open_parts(t_kit *kit)
 {
-    kit->owner = kit->owner != NULL ? kit->owner : nkvi_cache_owner_open(kit->cache);
+    kit->owner = kit->owner != NULL ? kit->owner : nkvi_cache_owner_open(kit->cache, NULL);
     if (kit->owner == NULL) {
         return false;
     }
@@ -251,7 +251,7 @@ static void spaces_and_owners(nkv_index_kind kind)
                 cr_assert(nkvi_cache_space_open(kit.cache, nkv_cstr(name), &again, &fence));
                 cr_assert_eq(space, again);
             }
-            owners[i] = nkvi_cache_owner_open(kit.cache);
+            owners[i] = nkvi_cache_owner_open(kit.cache, NULL);
         }
         for (int i = 0; i < 5; i++) {
             if (owners[i] != NULL) {

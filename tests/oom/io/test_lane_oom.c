@@ -172,7 +172,7 @@ static nkv_status live(void)
         return error.status;
     }
     l.status = nkv_cache_create(NULL, &l.cache, &error);
-    l.owner = l.status == NKV_OK ? nkvi_cache_owner_open(l.cache) : NULL;
+    l.owner = l.status == NKV_OK ? nkvi_cache_owner_open(l.cache, NULL) : NULL;
     l.status = l.owner == NULL ? NKV_ENOMEM : NKV_OK;
     if (l.status == NKV_OK) {
         nkvi_loop_call(l.loop, create, &l);

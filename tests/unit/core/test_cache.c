@@ -216,7 +216,8 @@ BOTH(core_cache, case_2_one_byte)
     t_kit kit;
     open_kit(&kit, *kind, -1, 1);
     nkvi_query query = t_kit_query(&kit, nkv_cstr("k"), nkv_cstr(""));
-    nkvi_stamp stamp = {kit.owner, kit.generation, NKVI_NEVER, NULL};
+    nkvi_stamp stamp = {
+        .owner = kit.owner, .generation = kit.generation, .deadline_ns = NKVI_NEVER, .token = NULL};
     nkvi_draft draft;
     cr_assert(nkvi_draft_string(&draft, NKV_TYPE_STRING, "value", 5));
     bool stored = true;
@@ -369,7 +370,10 @@ BOTH(core_cache, a_broken_token_is_refused)
     open_kit(&kit, *kind, 100, 1 << 20);
     nkvi_query query = t_kit_query(&kit, nkv_cstr("k"), nkv_cstr(""));
     nkvi_token token = nkvi_fence_token(kit.fence, query.key_hash);
-    nkvi_stamp stamp = {kit.owner, kit.generation, NKVI_NEVER, &token};
+    nkvi_stamp stamp = {.owner = kit.owner,
+                        .generation = kit.generation,
+                        .deadline_ns = NKVI_NEVER,
+                        .token = &token};
     for (int i = 0; i < 3; i++) {
         uint32_t spaces = 0;
         if (i == 1) {

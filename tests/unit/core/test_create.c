@@ -115,13 +115,118 @@ Test(core_owners, numbers_are_used_again_but_not_their_stamps)
     cr_assert(t_kit_put(&kit, "k", "", "v"));
     uint32_t id = kit.owner->id;
     nkvi_cache_owner_close(kit.cache, kit.owner);
-    kit.owner = nkvi_cache_owner_open(kit.cache);
+    kit.owner = nkvi_cache_owner_open(kit.cache, NULL);
     cr_assert_eq(kit.owner->id, id);
     cr_assert_eq(t_kit_outcome(&kit, "k", 1), NKVI_LAPSED);
     kit.generation = nkvi_cache_owner_begin(kit.cache, kit.owner, INT64_MAX);
     cr_assert_eq(kit.generation % 2, 1);
     cr_assert_eq(t_kit_outcome(&kit, "k", 1), NKVI_LAPSED);
     t_kit_close(&kit);
+}
+
+/* Puts k into hash slot 7 and l into hash slot 8. */
+static void put_in_slots(t_kit *kit, nkvi_moves *moves)
+{
+    static const struct {
+        const char *key;
+        uint16_t hash_slot;
+    } keys[] = {{"k", 7}, {"l", 8}};
+    for (size_t i = 0; i < 2; i++) {
+        nkvi_query query = t_kit_query(kit, nkv_cstr(keys[i].key), nkv_cstr(""));
+        nkvi_stamp stamp = {.owner = kit->owner,
+                            .generation = kit->generation,
+                            .deadline_ns = NKVI_NEVER,
+                            .moves = atomic_load(&moves->of[keys[i].hash_slot]),
+                            .hash_slot = keys[i].hash_slot};
+        nkvi_draft draft;
+        bool stored = false;
+        cr_assert(nkvi_draft_string(&draft, NKV_TYPE_STRING, "v", 1));
+        nkv_value_release(nkvi_cache_put(kit->cache, &query, &draft, &stamp, 1, &stored));
+        cr_assert(stored);
+    }
+}
+
+static void reopen_owner(t_kit *kit, const nkvi_moves *moves)
+{
+    nkvi_cache_owner_close(kit->cache, kit->owner);
+    kit->owner = nkvi_cache_owner_open(kit->cache, moves);
+    kit->generation = nkvi_cache_owner_begin(kit->cache, kit->owner, INT64_MAX);
+}
+
+Test(core_moves, a_slot_that_moves_takes_its_answers_along)
+{
+    t_kit kit;
+    nkv_cache_options options = t_kit_options(NKV_INDEX_CHUNKED, 100, 1 << 20);
+    t_kit_open(&kit, &options);
+    nkvi_moves *moves = nkvi_cache_moves_open(kit.cache);
+    reopen_owner(&kit, moves);
+    put_in_slots(&kit, moves);
+    cr_assert_eq(t_kit_outcome(&kit, "k", 1), NKVI_HIT);
+    nkvi_cache_slot_moved(kit.cache, moves, 7);
+    cr_assert_eq(t_kit_outcome(&kit, "k", 1), NKVI_LAPSED);
+    cr_assert_eq(t_kit_outcome(&kit, "l", 1), NKVI_HIT);
+    while (nkvi_cache_tidy(kit.cache, 1, 64)) {}
+    cr_assert_eq(t_kit_outcome(&kit, "k", 1), NKVI_ABSENT, "its memory has followed");
+    put_in_slots(&kit, moves);
+    cr_assert_eq(t_kit_outcome(&kit, "k", 1), NKVI_HIT);
+    nkvi_cache_owner_end(kit.cache, kit.owner);
+    cr_assert_eq(t_kit_outcome(&kit, "l", 1), NKVI_LAPSED, "a lost lane takes all");
+    nkvi_cache_owner_close(kit.cache, kit.owner);
+    nkvi_cache_moves_close(kit.cache, moves);
+    nkv_cache_release(kit.cache);
+}
+
+Test(core_moves, an_answer_asked_for_before_the_move_is_not_stored)
+{
+    t_kit kit;
+    nkv_cache_options options = t_kit_options(NKV_INDEX_CHUNKED, 100, 1 << 20);
+    t_kit_open(&kit, &options);
+    nkvi_moves *moves = nkvi_cache_moves_open(kit.cache);
+    reopen_owner(&kit, moves);
+    nkvi_query query = t_kit_query(&kit, nkv_cstr("k"), nkv_cstr(""));
+    nkvi_stamp stamp = {.owner = kit.owner,
+                        .generation = kit.generation,
+                        .deadline_ns = NKVI_NEVER,
+                        .moves = atomic_load(&moves->of[7]),
+                        .hash_slot = 7};
+    nkvi_draft draft;
+    bool stored = true;
+    nkvi_cache_slot_moved(kit.cache, moves, 7);
+    cr_assert(nkvi_draft_string(&draft, NKV_TYPE_STRING, "v", 1));
+    nkv_value_release(nkvi_cache_put(kit.cache, &query, &draft, &stamp, 1, &stored));
+    cr_assert(!stored);
+    nkvi_cache_owner_close(kit.cache, kit.owner);
+    nkvi_cache_moves_close(kit.cache, moves);
+    nkv_cache_release(kit.cache);
+}
+
+/* Generation and moves are added up in a stamp, so whoever gets the owner next, with other moves or
+ * none, must not come to the same sum. */
+Test(core_moves, stamps_match_no_later_user_of_the_owner)
+{
+    t_kit kit;
+    nkv_cache_options options = t_kit_options(NKV_INDEX_CHUNKED, 100, 1 << 20);
+    t_kit_open(&kit, &options);
+    nkvi_moves *moves = nkvi_cache_moves_open(kit.cache);
+    nkvi_moves *others = nkvi_cache_moves_open(kit.cache);
+    for (int moved = 0; moved < 9; moved++) {
+        reopen_owner(&kit, moves);
+        nkvi_cache_slot_moved(kit.cache, moves, 7);
+        put_in_slots(&kit, moves);
+        cr_assert_eq(t_kit_outcome(&kit, "k", 1), NKVI_HIT);
+        for (int later = 0; later < 20; later++) {
+            reopen_owner(&kit, later % 2 == 0 ? NULL : others);
+            cr_assert_eq(t_kit_outcome(&kit, "k", 1), NKVI_LAPSED, "%d moves, user %d", moved,
+                         later);
+            cr_assert_eq(t_kit_outcome(&kit, "l", 1), NKVI_LAPSED);
+            cr_assert_eq(kit.generation % 2, 1);
+        }
+    }
+    nkvi_cache_owner_close(kit.cache, kit.owner);
+    nkvi_cache_moves_close(kit.cache, moves);
+    nkvi_cache_moves_close(kit.cache, others);
+    cr_assert_eq(nkvi_cache_moves_open(kit.cache), others, "used again");
+    nkv_cache_release(kit.cache);
 }
 
 Test(core_owners, thousands_of_them)
@@ -134,7 +239,7 @@ Test(core_owners, thousands_of_them)
     nkvi_owner *own = kit.owner;
     char key[16];
     for (int i = 0; i < OWNERS; i++) {
-        owners[i] = nkvi_cache_owner_open(kit.cache);
+        owners[i] = nkvi_cache_owner_open(kit.cache, NULL);
         kit.owner = owners[i];
         kit.generation = nkvi_cache_owner_begin(kit.cache, owners[i], INT64_MAX);
         (void)snprintf(key, sizeof key, "k%d", i);
@@ -305,7 +410,10 @@ Test(core_wrap, a_fill_that_a_write_overtook_does_not_reach_the_table)
     nkvi_cache_write_end(kit.cache, query.key, spaces);
     nkvi_draft draft;
     cr_assert(nkvi_draft_string(&draft, NKV_TYPE_STRING, "old", 3));
-    nkvi_stamp stamp = {kit.owner, kit.generation, NKVI_NEVER, &token};
+    nkvi_stamp stamp = {.owner = kit.owner,
+                        .generation = kit.generation,
+                        .deadline_ns = NKVI_NEVER,
+                        .token = &token};
     bool stored = true;
     nkv_value *value = nkvi_cache_put(kit.cache, &query, &draft, &stamp, 1, &stored);
     cr_assert(!stored);
