@@ -2,6 +2,7 @@
 #include "base/url_part.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -9,13 +10,23 @@
 #include "base/parse.h"
 #include "base/status.h"
 
+bool nkvi_url_at_follows(const nkvi_url_parser *p)
+{
+    return p->authority.data != NULL && p->last_at != NULL &&
+           p->last_at >= p->authority.data + p->authority.len;
+}
+
 nkv_status nkvi_url_bad(const nkvi_url_parser *p, const char *part, const char *what)
 {
-    bool cut = p->authority.data != NULL && p->last_at != NULL &&
-               p->last_at >= p->authority.data + p->authority.len;
+    char place[16] = "";
 
-    return nkvi_fail(p->error, NKV_EINVAL, "URL: %s: %s%s", part, what,
-                     cut ? "; in a password '/', '?' and '#' are written %2F, %3F and %23" : "");
+    if (p->host_no > 0) {
+        (void)snprintf(place, sizeof place, " %u", p->host_no);
+    }
+    return nkvi_fail(p->error, NKV_EINVAL, "URL: %s%s: %s%s", part, place, what,
+                     nkvi_url_at_follows(p)
+                         ? "; in a password '/', '?' and '#' are written %2F, %3F and %23"
+                         : "");
 }
 
 /* ---- Cutting --------------------------------------------------------------------------------- */
@@ -111,4 +122,23 @@ nkv_status nkvi_url_set_db(nkvi_url_parser *p, nkv_str text)
     }
     p->url->db = (int)db;
     return NKV_OK;
+}
+
+bool nkvi_url_is_service(const char *name)
+{
+    size_t len = 0;
+
+    for (; name[len] != '\0'; len++) {
+        if (len == NKVI_URL_SERVICE_MAX || name[len] < '!' || name[len] > '~') {
+            return false;
+        }
+    }
+    return len > 0;
+}
+
+nkv_status nkvi_url_check_service(const nkvi_url_parser *p, const char *part, const char *name)
+{
+    return nkvi_url_is_service(name)
+               ? NKV_OK
+               : nkvi_url_bad(p, part, "1 to 255 visible ASCII characters are allowed, no blanks");
 }

@@ -1,6 +1,6 @@
-/* base/url_part.h - what the two halves of the URL parser share: errors, cutting, decoding.
+/* base/url_part.h - what the parts of the URL parser share: errors, cutting, decoding.
  *
- * Callers  url.c, url_query.c only.                                                              */
+ * Callers  url.c and url_*.c only.                                                               */
 #ifndef NKVI_BASE_URL_PART_H
 #define NKVI_BASE_URL_PART_H
 
@@ -14,11 +14,16 @@ typedef struct nkvi_url_parser {
     nkv_str authority, path, query;
     const char *last_at; /* the last '@' of the whole text, or NULL */
     bool db_given;       /* by the query: the path's does not count */
+    unsigned host_no;    /* of a list of hosts: the place of the one that is read, from 1; else 0 */
 } nkvi_url_parser;
 
-/* Fills the error "URL: part: what" and returns NKV_EINVAL.  Both are fixed words, never the text.
- * If an '@' comes later than the host is thought to end, a delimiter in the password has probably
- * cut the URL in the wrong place; the error says so then.                                        */
+/* Whether an '@' comes later than the hosts are thought to end. */
+bool nkvi_url_at_follows(const nkvi_url_parser *p);
+
+/* Fills the error "URL: part: what", in a list of hosts "URL: part 2: what", and returns
+ * NKV_EINVAL.  Both are fixed words, never the text.  If an '@' comes later than the hosts are
+ * thought to end, a delimiter in the password has probably cut the URL in the wrong place; the
+ * error says so then.                                                                            */
 nkv_status nkvi_url_bad(const nkvi_url_parser *p, const char *part, const char *what);
 
 /* The first or last `delimiter` in `text`, or NULL. */
@@ -40,6 +45,15 @@ void nkvi_url_wipe_free(char *text);
 
 /* The database from its decimal text, into the URL. */
 nkv_status nkvi_url_set_db(nkvi_url_parser *p, nkv_str text);
+
+/* NKV_OK, or the error that `name`, which came as `part`, is none of a service. */
+nkv_status nkvi_url_check_service(const nkvi_url_parser *p, const char *part, const char *name);
+
+/* The hosts, which decide whether redis:// is a cluster; one that is not written is localhost. */
+nkv_status nkvi_url_parse_hosts(nkvi_url_parser *p, nkv_str text);
+
+/* The path, after the query. */
+nkv_status nkvi_url_parse_path(nkvi_url_parser *p);
 
 /* All of the query. */
 nkv_status nkvi_url_parse_query(nkvi_url_parser *p);

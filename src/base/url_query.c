@@ -12,27 +12,63 @@
 #define NAME_SHOWN    32 /* longer names are not repeated in an error */
 #define TIME_LIMIT_MS (INT64_C(365) * 24 * 3600 * 1000)
 
-typedef enum option_kind { OPTION_DB, OPTION_TIME, OPTION_NAME, OPTION_PROTOCOL } option_kind;
+typedef enum option_kind {
+    OPTION_DB,
+    OPTION_TIME,
+    OPTION_VISIBLE, /* a text of visible ASCII characters */
+    OPTION_SERVICE,
+    OPTION_READ_FROM,
+    OPTION_PROTOCOL
+} option_kind;
+
+typedef enum option_use { FOR_ALL, FOR_MANY, FOR_SENTINELS } option_use;
 
 typedef struct option {
     const char *name;
     option_kind kind;
-    size_t offset; /* TIME: where it goes in nkvi_url */
+    option_use use;
+    size_t offset; /* TIME, VISIBLE: where it goes in nkvi_url */
 } option;
 
+#define AT(field) offsetof(nkvi_url, field)
+
 static const option options[] = {
-    {"db", OPTION_DB, 0},
-    {"timeout", OPTION_TIME, offsetof(nkvi_url, timeout_ms)},
-    {"socket_timeout", OPTION_TIME, offsetof(nkvi_url, timeout_ms)},
-    {"socket_connect_timeout", OPTION_TIME, offsetof(nkvi_url, connect_timeout_ms)},
-    {"max_idle", OPTION_TIME, offsetof(nkvi_url, max_idle_ms)},
-    {"client_name", OPTION_NAME, 0},
-    {"protocol", OPTION_PROTOCOL, 0},
+    {"db", OPTION_DB, FOR_ALL, 0},
+    {"timeout", OPTION_TIME, FOR_ALL, AT(timeout_ms)},
+    {"socket_timeout", OPTION_TIME, FOR_ALL, AT(timeout_ms)},
+    {"socket_connect_timeout", OPTION_TIME, FOR_ALL, AT(connect_timeout_ms)},
+    {"max_idle", OPTION_TIME, FOR_ALL, AT(max_idle_ms)},
+    {"client_name", OPTION_VISIBLE, FOR_ALL, AT(client_name)},
+    {"protocol", OPTION_PROTOCOL, FOR_ALL, 0},
+    {"service_name", OPTION_SERVICE, FOR_SENTINELS, 0},
+    {"sentinel_timeout", OPTION_TIME, FOR_SENTINELS, AT(sentinel_timeout_ms)},
+    {"topology_max_age", OPTION_TIME, FOR_MANY, AT(topology_max_age_ms)},
+    {"address_map", OPTION_VISIBLE, FOR_MANY, AT(address_map)},
+    {"read_from", OPTION_READ_FROM, FOR_MANY, 0},
+    {"replica_max_ttl", OPTION_TIME, FOR_MANY, AT(replica_max_ttl_ms)},
 };
 
 #define KNOWN_OPTIONS                                                                        \
     "known are db, timeout, socket_timeout, socket_connect_timeout, max_idle, client_name, " \
-    "protocol"
+    "protocol, service_name, sentinel_timeout, topology_max_age, address_map, read_from, "   \
+    "replica_max_ttl"
+
+_Static_assert(sizeof "URL: query: ''; " KNOWN_OPTIONS + NAME_SHOWN <=
+                   sizeof((nkv_error *)NULL)->text,
+               "the list of known names must not be cut");
+
+static nkv_status check_use(const nkvi_url_parser *p, const option *o)
+{
+    if (o->use == FOR_SENTINELS && p->url->topology != NKVI_SENTINEL) {
+        return nkvi_url_bad(p, o->name, "it is for sentinels: redis-sentinel://");
+    }
+    if (o->use == FOR_MANY && p->url->topology == NKVI_STANDALONE) {
+        return nkvi_url_bad(p, o->name,
+                            "it is for clusters (redis-cluster://, a list of hosts) and sentinels "
+                            "(redis-sentinel://)");
+    }
+    return NKV_OK;
+}
 
 static nkv_status set_time(nkvi_url_parser *p, const option *o, nkv_str text)
 {
@@ -46,22 +82,49 @@ static nkv_status set_time(nkvi_url_parser *p, const option *o, nkv_str text)
     return NKV_OK;
 }
 
-/* The server allows no other characters in a name either. */
-static nkv_status set_client_name(nkvi_url_parser *p, char **value)
+/* The server allows no other characters in the name of a client either. */
+static nkv_status set_visible(nkvi_url_parser *p, const option *o, char **value)
 {
-    nkv_str text = nkv_cstr(*value);
+    char **slot = (char **)(void *)((char *)p->url + o->offset);
 
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '!' || text.data[i] > '~') {
-            return nkvi_url_bad(p, "client_name",
-                                "visible ASCII characters are allowed, no blanks");
+    for (const char *c = *value; *c != '\0'; c++) {
+        if (*c < '!' || *c > '~') {
+            return nkvi_url_bad(p, o->name, "visible ASCII characters are allowed, no blanks");
         }
     }
-    if (p->url->client_name == NULL) {
-        p->url->client_name = *value;
+    if (*slot == NULL) {
+        *slot = *value;
         *value = NULL;
     }
     return NKV_OK;
+}
+
+static nkv_status set_service(nkvi_url_parser *p, const option *o, char **value)
+{
+    nkv_status status = nkvi_url_check_service(p, o->name, *value);
+
+    if (status == NKV_OK && p->url->service == NULL) {
+        p->url->service = *value;
+        *value = NULL;
+    }
+    return status;
+}
+
+static nkv_status set_read_from(nkvi_url_parser *p, const option *o, nkv_str text)
+{
+    static const char *const words[] = {[NKVI_URL_READ_PRIMARY] = "primary",
+                                        [NKVI_URL_READ_PREFER_REPLICA] = "prefer-replica",
+                                        [NKVI_URL_READ_REPLICA] = "replica",
+                                        [NKVI_URL_READ_NEAREST] = "nearest"};
+
+    for (size_t i = NKVI_URL_READ_PRIMARY; i < sizeof words / sizeof words[0]; i++) {
+        if (nkvi_ascii_is(text, words[i])) {
+            bool given = p->url->read_from != NKVI_URL_READ_NOT_GIVEN;
+            p->url->read_from = given ? p->url->read_from : (nkvi_url_read)i;
+            return NKV_OK;
+        }
+    }
+    return nkvi_url_bad(p, o->name, "must be primary, prefer-replica, replica or nearest");
 }
 
 static nkv_status check_protocol(nkvi_url_parser *p, nkv_str text)
@@ -91,8 +154,12 @@ static nkv_status set_option(nkvi_url_parser *p, const option *o, char **value)
         return nkvi_url_set_db(p, text);
     case OPTION_TIME:
         return set_time(p, o, text);
-    case OPTION_NAME:
-        return set_client_name(p, value);
+    case OPTION_VISIBLE:
+        return set_visible(p, o, value);
+    case OPTION_SERVICE:
+        return set_service(p, o, value);
+    case OPTION_READ_FROM:
+        return set_read_from(p, o, text);
     case OPTION_PROTOCOL:
         return check_protocol(p, text);
     }
@@ -120,6 +187,11 @@ static nkv_status unknown_option(const nkvi_url_parser *p, nkv_str name)
             p, "query",
             "user and password stand before the host (user:password@host), not here, "
             "where logs would show them");
+    }
+    if (nkvi_ascii_is(name, "sentinel_username") || nkvi_ascii_is(name, "sentinel_password")) {
+        return nkvi_url_bad(p, "query",
+                            "user and password of the sentinels are options of the client, not of "
+                            "the URL, which logs would show");
     }
     if (is_name(name) && (p->last_at == NULL || name.data > p->last_at)) {
         shown[0] = '\'';
@@ -151,7 +223,8 @@ static nkv_status parse_pair(nkvi_url_parser *p, nkv_str pair)
     nkv_status status =
         nkvi_url_decode(p, nkvi_url_behind(pair, equals), found->name, true, &value);
     if (status == NKV_OK && value[0] != '\0') {
-        status = set_option(p, found, &value);
+        status = check_use(p, found);
+        status = status == NKV_OK ? set_option(p, found, &value) : status;
     }
     nkvi_url_wipe_free(value);
     return status;

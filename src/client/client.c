@@ -152,6 +152,11 @@ static nkv_status take_url(nkv_client *client, nkv_error *error)
                            "rediss:// needs TLS, which this version does not have; use redis:// or "
                            "unix://, or a TLS tunnel on this machine");
     }
+    if (status == NKV_OK && client->url.topology != NKVI_STANDALONE) {
+        status = nkvi_fail(error, NKV_ENOTSUP,
+                           "clusters and sentinels are not supported by this version; give the URL "
+                           "of one server, redis:// or unix://");
+    }
     return status;
 }
 

@@ -96,8 +96,11 @@ T_LIVE(lmcache_urls, case_17_what_is_refused)
         const char *url;
         nkv_status status;
     } cases[] = {{"rediss://127.0.0.1:6379", NKV_ENOTSUP},
-                 {"redis-sentinel://u:p@h:1,h", NKV_ENOTSUP},
-                 {"redis://h:1,h", NKV_ENOTSUP},
+                 {"redis-sentinel://u:p@h:1,h:2", NKV_ENOTSUP},
+                 {"redis-cluster://u:p@h:1,h:2", NKV_ENOTSUP},
+                 {"redis://h:1,h:2", NKV_ENOTSUP},
+                 {"redis-sentinel://u:p@h:1,h", NKV_EINVAL},
+                 {"redis://h:1,h", NKV_EINVAL},
                  {"redis://h:port", NKV_EINVAL},
                  {"http://h", NKV_EINVAL}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -25,6 +25,9 @@ static const char *const texts[] = {
     "redis://ann:pa%20ss@host:7000/3?db=2&timeout=1.5&client_name=me&max_idle=3",
     "unix://:pass@/run/redis.sock?client_name=a&client_name=b",
     "redis://[::1]:1",
+    "redis-cluster://ann:pass@h1:1,h2:2,h1:1,[::1]:3/0?address_map=a=b&address_map=c=d",
+    "redis-sentinel://:pass@h1:1,h2:2/service/2?service_name=other&client_name=me",
+    "redis-sentinel://h?service_name=s&service_name=t",
 };
 
 Test(base_oom_url, every_failed_allocation_is_reported_and_leaves_nothing)
