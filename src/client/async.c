@@ -83,11 +83,6 @@ static void settle(async_call *self, nkv_status status, nkv_value *value, nkv_fr
 
 /* ---- the way there --------------------------------------------------------------------------- */
 
-static nkvi_peer *peer_of(const async_call *self)
-{
-    return self->client->connector->ops->route(self->client->connector, self->plan.key);
-}
-
 static void read_done(nkvi_reads *reads, nkv_status first, const nkv_error *error)
 {
     async_call *self = NKVI_CONTAINER(reads, async_call, reads);
@@ -123,9 +118,11 @@ static void send_plain(async_call *self)
                            .keys = self->plan.keys,
                            .keys_len = self->plan.writes ? self->plan.keys_len : 0,
                            .flush = self->plan.flush,
+                           .route_by = self->plan.key,
+                           .intent = self->plan.intent,
                            .deadline_ns = self->deadline_ns};
     nkvi_count_add(&self->client->counters, NKVI_C_WRITES, self->plan.writes);
-    nkvi_data_call_send(self->client, peer_of(self), &data, &self->waiter);
+    nkvi_data_call_send(self->client, &data, &self->waiter);
 }
 
 /* What may have been written is not known: done() waits until the server's word on it is
@@ -140,7 +137,8 @@ static void settle_first(async_call *self, nkv_status status, nkv_value *value,
         self->call.error = *error;
     }
     nkvi_node_init(&self->waiter.node);
-    nkvi_barrier_send(self->client, peer_of(self), self->deadline_ns, &self->waiter);
+    nkvi_route route = nkvi_client_route(self->client, self->plan.key, NKVI_TO_WRITE);
+    nkvi_barrier_send(self->client, route.peer, NULL, self->deadline_ns, &self->waiter);
 }
 
 /* The barrier behind the answer has ended with `status`. */

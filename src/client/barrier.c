@@ -8,12 +8,16 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "client/again.h"
 #include "client/gather.h"
 #include "client/own_call.h"
 
 typedef struct ping {
     nkvi_request request;
     nkv_client *client;
+    nkvi_peer *peer;
+    nkvi_barrier_kind kind;
+    bool refused;      /* the peer has no say any more */
     nkvi_list waiters; /* guarded by flights->mu */
 } ping;
 
@@ -39,18 +43,61 @@ static void wake_failed(nkvi_waiter *waiter, nkv_status status, const char *text
     waiter->wake(waiter, status, NULL, &error);
 }
 
+/* What ROLE says of a primary: ["master", …]. */
+static bool is_primary(const nkv_reply *reply)
+{
+    static const char primary[] = "master";
+    return reply->type == NKV_TYPE_ARRAY && reply->elements > 0 &&
+           reply->element[0].len == sizeof primary - 1 &&
+           memcmp(reply->element[0].str, primary, sizeof primary - 1) == 0;
+}
+
+/* Whatever it is, it came after the invalidations. */
 static void ping_on_reply(nkvi_request *request, unsigned index, nkvi_draft *reply)
 {
-    (void)request;
+    ping *self = NKVI_CONTAINER(request, ping, request);
     (void)index;
-    nkvi_draft_clear(reply); /* PONG, or an error: either came after the invalidations */
+    switch (self->kind) {
+    case NKVI_BARRIER_PING:
+        break;
+    case NKVI_BARRIER_KEY:
+        self->refused = reply->root.type != NKV_TYPE_INTEGER;
+        break;
+    case NKVI_BARRIER_ROLE:
+        self->refused = !is_primary(&reply->root);
+        break;
+    }
+    if (self->refused && reply->root.type == NKV_TYPE_ERROR) {
+        nkvi_again_hear(self->client, self->peer, &reply->root);
+    }
+    nkvi_draft_clear(reply);
 }
 
 static void ping_on_done(nkvi_request *request, nkv_status status, const nkv_error *error)
 {
     ping *self = NKVI_CONTAINER(request, ping, request);
+    nkv_error refused;
+    if (status == NKV_OK && self->refused) {
+        status = nkvi_fail(&refused, NKV_ECONN, "%s: it has no say about the key any more",
+                           nkvi_peer_address(self->peer));
+        error = &refused;
+    }
     nkvi_waiters_wake(&self->client->flights, &self->waiters, status, NULL, error);
     nkvi_free(self);
+}
+
+/* Writes what the barrier asks. */
+static nkvi_barrier_kind ping_bytes(const nkv_client *client, const nkv_str *key, nkvi_buf *bytes)
+{
+    nkvi_barrier_kind kind = key != NULL ? client->connector->barrier : NKVI_BARRIER_PING;
+    static const char *const names[] = {
+        [NKVI_BARRIER_PING] = "PING", [NKVI_BARRIER_KEY] = "EXISTS", [NKVI_BARRIER_ROLE] = "ROLE"};
+    nkv_str argv[2] = {nkv_cstr(names[kind])};
+    if (kind == NKVI_BARRIER_KEY) {
+        argv[1] = *key;
+    }
+    nkvi_buf_resp(bytes, kind == NKVI_BARRIER_KEY ? 2 : 1, argv);
+    return kind;
 }
 
 static ping *ping_make(nkv_client *client, int64_t deadline_ns, nkvi_waiter *waiter)
@@ -69,7 +116,7 @@ static ping *ping_make(nkv_client *client, int64_t deadline_ns, nkvi_waiter *wai
     return self;
 }
 
-void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
+void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, const nkv_str *key, int64_t deadline_ns,
                        nkvi_waiter *waiter)
 {
     nkv_error error = {.status = NKV_OK};
@@ -84,14 +131,15 @@ void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
     }
     nkvi_buf bytes;
     nkvi_buf_init(&bytes);
-    nkv_str name = nkv_cstr("PING");
-    nkvi_buf_resp(&bytes, 1, &name);
+    nkvi_barrier_kind kind = ping_bytes(client, key, &bytes);
     ping *self = bytes.failed ? NULL : ping_make(client, deadline_ns, waiter);
     if (self == NULL) {
         nkvi_buf_clear(&bytes);
         wake_failed(waiter, NKV_ENOMEM, "no memory for a barrier");
         return;
     }
+    self->peer = peer;
+    self->kind = kind;
     nkvi_count_add(&client->counters, NKVI_C_BARRIERS, 1);
     nkv_status status =
         nkvi_lane_submit(peer->tracked, &self->request, &bytes, NKVI_SUBMIT_ARMED, &error);
@@ -105,7 +153,7 @@ bool nkvi_write_settle_at_once(nkv_client *client)
     if (!client->caching) {
         return true;
     }
-    if (nkvi_cache_owner_count(client->cache) == 1) {
+    if (!nkvi_client_others_fill(client)) {
         return false;
     }
     nkvi_cache_flush_own(client->cache);
@@ -122,7 +170,7 @@ nkv_status nkvi_write_settle(nkv_client *client, nkvi_peer *peer, int64_t deadli
     nkvi_slot slot;
     nkvi_gather_init(&gather);
     nkvi_slot_open(&slot, &gather);
-    nkvi_barrier_send(client, peer, deadline_ns, &slot.waiter);
+    nkvi_barrier_send(client, peer, NULL, deadline_ns, &slot.waiter);
     nkvi_gather_wait(&gather, &client->flights, deadline_ns);
     if (slot.status < 0 && error != NULL) {
         *error = gather.error;

@@ -2,7 +2,9 @@
  *
  *      drain    the loop reads what the socket holds now
  *      barrier  a PING on the tracked lane: the server sends every invalidation of a write that it
- *               had acknowledged before the PING ahead of the PONG, on the same stream
+ *               had acknowledged before the PING ahead of the PONG, on the same stream.  Where the
+ *               peer may have lost its say meanwhile, something that tells is asked instead:
+ *               EXISTS of a key of the hash slot (a cluster), ROLE (a primary with replicas)
  *
  * Threads  [any]; what waits: but the loop's own. */
 #ifndef NKVI_CLIENT_BARRIER_H
@@ -10,11 +12,11 @@
 
 #include "client/client_int.h"
 
-/* A PING (or what a connector has instead), and reading what the socket holds.  Both wake the
+/* A barrier (or what a connector has instead), and reading what the socket holds.  Both wake the
  * waiter once, perhaps before they return: NKV_OK · NKV_ECONN (the tracked lane is not armed, or
- * was lost) · NKV_ETIMEDOUT (a barrier) · NKV_EBUSY · NKV_ENOMEM · NKV_ECLOSED.  [any], the loop
- * included. */
-void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns,
+ * was lost, or the peer has no say about `key` any more; NULL: whatever it says is good) ·
+ * NKV_ETIMEDOUT (a barrier) · NKV_EBUSY · NKV_ENOMEM · NKV_ECLOSED.  [any], the loop included. */
+void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, const nkv_str *key, int64_t deadline_ns,
                        nkvi_waiter *waiter);
 void nkvi_drain_send(nkv_client *client, nkvi_peer *peer, nkvi_waiter *waiter);
 

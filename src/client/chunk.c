@@ -18,13 +18,15 @@
 #include "base/ascii.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "client/again.h"
 #include "client/reply.h"
 
 #define SUBMIT_MAX 256u /* operations handed over at once */
 #define HEAD_MORE  72u  /* bytes of a head besides the key */
 #define MULTI_MORE 16u  /* of a pair's more */
 #define TAIL_MORE  224u /* bytes of a pair's tail besides the keys and the value */
-#define PAIR_PARTS 3u   /* commands of a pair that expires, besides MULTI and EXEC */
+#define ASKING     "*1\r\n$6\r\nASKING\r\n"
+#define PAIR_PARTS 3u /* commands of a pair that expires, besides MULTI and EXEC */
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
@@ -47,13 +49,46 @@ static nkvi_priority priority_of(const nkvi_chunk *chunk)
     return (nkvi_priority)((chunk->priority != NKV_PRIORITY_DEFAULT ? chunk->priority : own) - 1);
 }
 
-/* Gives back what the chunk holds, and tells. */
-static void end(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
-                const nkv_error *error)
+static void drop_head(nkvi_chunk *chunk)
 {
     if (chunk->head != chunk->inline_head) {
         nkvi_free(chunk->head);
     }
+    chunk->head = chunk->inline_head;
+}
+
+static void bracket_begin(nkvi_chunk *chunk)
+{
+    nkv_cache *cache = chunk->client->cache;
+    if (!writes(chunk) || cache == NULL || chunk->bracketed) {
+        return;
+    }
+    chunk->bracketed = true;
+    chunk->spaces = nkvi_cache_write_begin(cache, chunk->key);
+    if (chunk->kind == NKVI_CHUNK_PAIR) {
+        chunk->other_spaces = nkvi_cache_write_begin(cache, chunk->other_key);
+    }
+}
+
+static void bracket_end(nkvi_chunk *chunk)
+{
+    nkv_cache *cache = chunk->client->cache;
+    if (!chunk->bracketed) {
+        return;
+    }
+    chunk->bracketed = false;
+    nkvi_cache_write_end(cache, chunk->key, chunk->spaces);
+    if (chunk->kind == NKVI_CHUNK_PAIR) {
+        nkvi_cache_write_end(cache, chunk->other_key, chunk->other_spaces);
+    }
+}
+
+/* Gives back what the chunk holds, and tells. */
+static void end(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
+                const nkv_error *error)
+{
+    drop_head(chunk);
+    bracket_end(chunk);
     if (!writes(chunk)) {
         count_read(chunk, status);
     }
@@ -83,24 +118,129 @@ static void note_pair(nkvi_chunk *chunk, nkv_status status, const nkv_reply *rep
     }
 }
 
+/* ---- again ----------------------------------------------------------------------------------- */
+
+/* An answer on its way to the loop, where it is judged. */
+typedef struct answered {
+    nkvi_task task;
+    nkvi_waiter pause;
+    nkvi_chunk *chunk;
+    nkvi_peer *peer; /* whose answer it is */
+    nkvi_peer *there;
+    nkv_status status;
+    nkv_error error;
+    nkv_reply reply; /* an error; with NKV_EREPLY */
+    char text[];
+} answered;
+
+static void send_again(nkvi_chunk *chunk, nkvi_peer *there);
+
+/* It was the caller's answer after all. */
+static void answered_end(answered *self, nkv_status status, const nkv_error *error)
+{
+    bool own = status == self->status;
+    end(self->chunk, status, own && status == NKV_EREPLY ? &self->reply : NULL,
+        own ? &self->error : error);
+    nkvi_free(self);
+}
+
+/* [loop] */
+static void pause_over(nkvi_waiter *waiter, nkv_status status, nkv_value *value,
+                       const nkv_error *error)
+{
+    answered *self = NKVI_CONTAINER(waiter, answered, pause);
+    nkvi_chunk *chunk = self->chunk;
+    nkv_value_release(value);
+    if (status != NKV_OK) {
+        answered_end(self, status, error);
+        return;
+    }
+    nkvi_free(self);
+    send_again(chunk, NULL);
+}
+
+/* [loop] */
+static void judge(nkvi_task *task)
+{
+    answered *self = NKVI_CONTAINER(task, answered, task);
+    nkvi_chunk *chunk = self->chunk;
+    nkv_client *client = chunk->client;
+    bool replied = self->status == NKV_EREPLY;
+    nkvi_tried tried = {.peer = self->peer,
+                        .status = self->status,
+                        .reply = replied ? &self->reply : NULL,
+                        .deadline_ns = chunk->deadline_ns,
+                        .tries = &chunk->tries};
+    if (replied) {
+        nkvi_again_hear(client, self->peer, &self->reply);
+    }
+    nkvi_peer *there = NULL;
+    switch (nkvi_again_judge(client, &tried, &there)) {
+    case NKVI_AGAIN_NOT:
+        answered_end(self, self->status, &self->error);
+        break;
+    case NKVI_AGAIN_LATER:
+        nkvi_node_init(&self->pause.node);
+        self->pause.wake = pause_over;
+        nkvi_pause_send(client, &self->pause);
+        break;
+    default:
+        nkvi_free(self);
+        send_again(chunk, there);
+        break;
+    }
+}
+
+/* Whether it may be sent again at all, because it was not executed, or may be twice. */
+static bool may_go_again(const nkvi_chunk *chunk, nkv_status status)
+{
+    const nkv_client *client = chunk->client;
+    if (client->connector->ops->again == NULL || atomic_load(&client->closing)) {
+        return false;
+    }
+    bool unsure = status == NKV_ECONN && writes(chunk) && chunk->op.written > 0;
+    return (status == NKV_EREPLY || status == NKV_ECONN) && (!unsure || client->resend_writes);
+}
+
+/* Hands the answer to the loop; false: it is the caller's at once. */
+static bool pass_on(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
+                    const nkv_error *error)
+{
+    size_t len = status == NKV_EREPLY ? reply->len : 0;
+    answered *self = may_go_again(chunk, status) ? nkvi_alloc(sizeof *self + len + 1) : NULL;
+    if (self == NULL) {
+        return false;
+    }
+    memset(self, 0, sizeof *self);
+    self->task.run = judge;
+    self->chunk = chunk;
+    self->peer = atomic_load(&chunk->peer);
+    self->status = status;
+    if (error != NULL) {
+        self->error = *error;
+    }
+    if (status == NKV_EREPLY) {
+        memcpy(self->text, reply->str, len);
+        self->text[len] = '\0';
+        self->reply = (nkv_reply){.type = NKV_TYPE_ERROR, .str = self->text, .len = len};
+    }
+    nkvi_loop_post(chunk->client->loop, &self->task);
+    return true;
+}
+
 static void op_done(nkvi_bulk_op *op, nkv_status status, const nkv_reply *reply,
                     const nkv_error *error)
 {
     nkvi_chunk *chunk = NKVI_CONTAINER(op, nkvi_chunk, op);
-    nkv_cache *cache = chunk->client->cache;
-    if (writes(chunk) && cache != NULL) {
-        nkvi_cache_write_end(cache, chunk->key, chunk->spaces);
-    }
     if (chunk->kind == NKVI_CHUNK_PAIR) {
         bool executed =
             status == NKV_OK && reply->type == NKV_TYPE_ARRAY && reply->elements == PAIR_PARTS;
         reply = executed ? &reply->element[0] : reply; /* what MSET has said */
         note_pair(chunk, status, reply);
-        if (cache != NULL) {
-            nkvi_cache_write_end(cache, chunk->other_key, chunk->other_spaces);
-        }
     }
-    end(chunk, status, reply, error);
+    if (!pass_on(chunk, status, reply, error)) {
+        end(chunk, status, reply, error);
+    }
 }
 
 static char *op_room(nkvi_bulk_op *op, size_t len)
@@ -199,6 +339,7 @@ static nkv_status find_head(nkvi_chunk *chunk, nkv_error *error)
                          NKV_VALUE_MAX);
     }
     size_t head = chunk->key.len + HEAD_MORE, tail = 0;
+    head += chunk->asking ? sizeof(ASKING) - 1 : 0;
     if (chunk->kind == NKVI_CHUNK_PAIR) {
         head += MULTI_MORE;
         tail = chunk->key.len + 2 * chunk->other_key.len + chunk->other_value.len + TAIL_MORE;
@@ -213,6 +354,11 @@ static nkv_status find_head(nkvi_chunk *chunk, nkv_error *error)
     return NKV_OK;
 }
 
+static bool is_transaction(const nkvi_chunk *chunk)
+{
+    return chunk->kind == NKVI_CHUNK_PAIR && chunk->ttl_ms > 0;
+}
+
 static void make_head(nkvi_chunk *chunk)
 {
     static const char *const names[] = {[NKVI_CHUNK_GET] = "\r\n$3\r\nGET\r\n",
@@ -222,7 +368,8 @@ static void make_head(nkvi_chunk *chunk)
     bool set = chunk->kind == NKVI_CHUNK_SET || chunk->kind == NKVI_CHUNK_PAIR;
     assert(chunk->head != NULL);
     char *at = chunk->head;
-    at = chunk->op.before > 0 ? PUT(at, "*1\r\n$5\r\nMULTI\r\n") : at;
+    at = chunk->asking ? PUT(at, ASKING) : at;
+    at = is_transaction(chunk) ? PUT(at, "*1\r\n$5\r\nMULTI\r\n") : at;
     *at++ = '*';
     *at++ = !set ? '2' : chunk->kind == NKVI_CHUNK_PAIR || chunk->ttl_ms > 0 ? '5' : '3';
     at = put(at, names[chunk->kind], strlen(names[chunk->kind]));
@@ -243,7 +390,7 @@ static void make_pair_tail(nkvi_chunk *chunk)
 {
     char *at = PUT(chunk->tail, "\r\n");
     at = put_string(put_string(at, chunk->other_key), chunk->other_value);
-    if (chunk->op.before > 0) {
+    if (is_transaction(chunk)) {
         at = put_expiry(at, chunk->key, chunk->ttl_ms);
         at = put_expiry(at, chunk->other_key, chunk->ttl_ms);
         at = PUT(at, "*1\r\n$4\r\nEXEC\r\n");
@@ -284,11 +431,9 @@ static nkv_status may_begin(nkvi_chunk *chunk, nkv_error *error)
 
 static void make_op(nkvi_chunk *chunk)
 {
-    nkv_cache *cache = chunk->client->cache;
-    bool pair = chunk->kind == NKVI_CHUNK_PAIR;
-    chunk->op.before = pair && chunk->ttl_ms > 0 ? PAIR_PARTS + 1 : 0;
+    chunk->op.before = (is_transaction(chunk) ? PAIR_PARTS + 1 : 0) + chunk->asking;
     make_head(chunk);
-    if (pair) {
+    if (chunk->kind == NKVI_CHUNK_PAIR) {
         make_pair_tail(chunk);
     } else if (chunk->kind == NKVI_CHUNK_SET) {
         make_tail(chunk);
@@ -298,12 +443,7 @@ static void make_op(nkvi_chunk *chunk)
     chunk->op.deadline_ns = chunk->deadline_ns;
     chunk->op.room = !writes(chunk) && chunk->room != NULL ? op_room : NULL;
     chunk->op.done = op_done;
-    if (writes(chunk) && cache != NULL) {
-        chunk->spaces = nkvi_cache_write_begin(cache, chunk->key);
-    }
-    if (pair && cache != NULL) {
-        chunk->other_spaces = nkvi_cache_write_begin(cache, chunk->other_key);
-    }
+    bracket_begin(chunk);
 }
 
 static void cancel_at(nkvi_peer *peer, nkvi_chunk *chunk)
@@ -327,7 +467,8 @@ static nkvi_peer *prepare(nkv_client *client, nkvi_chunk *chunk)
         end(chunk, status, NULL, &error);
         return NULL;
     }
-    nkvi_peer *peer = client->connector->ops->route(client->connector, chunk->key);
+    nkvi_peer *peer =
+        nkvi_client_route(client, chunk->key, writes(chunk) ? NKVI_TO_WRITE : NKVI_TO_READ).peer;
     nkvi_count_add(&client->counters, NKVI_C_WRITES, writes(chunk));
     if (peer->foreign != NULL) {
         make_foreign(chunk);
@@ -339,6 +480,33 @@ static nkvi_peer *prepare(nkv_client *client, nkvi_chunk *chunk)
         cancel_at(peer, chunk);
     }
     return peer;
+}
+
+/* [loop] The bulk lanes have let go of it. */
+static void send_again(nkvi_chunk *chunk, nkvi_peer *there)
+{
+    nkv_client *client = chunk->client;
+    nkv_error error;
+    chunk->asking = there != NULL;
+    drop_head(chunk);
+    nkv_status status = may_begin(chunk, &error);
+    if (status != NKV_OK) {
+        end(chunk, status, NULL, &error);
+        return;
+    }
+    nkvi_peer *peer = there;
+    if (peer == NULL) {
+        nkvi_intent intent = writes(chunk) ? NKVI_TO_WRITE : NKVI_TO_READ;
+        peer = nkvi_client_route(client, chunk->key, intent).peer;
+    }
+    nkvi_bulk_let_go(atomic_load(&chunk->peer)->bulk, &chunk->op);
+    make_op(chunk);
+    atomic_store(&chunk->peer, peer);
+    if (atomic_load(&chunk->cancelled)) { /* by somebody who saw the peer of before */
+        cancel_at(peer, chunk);
+    }
+    nkvi_bulk_op *op = &chunk->op;
+    nkvi_bulk_submit(peer->bulk, &op, 1);
 }
 
 /* Chunks on their way to their peers. */
@@ -398,12 +566,13 @@ void nkvi_chunks_submit(nkv_client *client, nkvi_chunk *const *chunks, size_t n)
 
 nkvi_pairs nkvi_chunk_pairs(nkv_client *client, nkv_str key, nkv_str other_key)
 {
-    nkvi_connector *connector = client->connector;
-    nkvi_peer *peer = connector->ops->route(connector, key);
-    if (peer->foreign != NULL || peer != connector->ops->route(connector, other_key)) {
+    nkvi_route route = nkvi_client_route(client, key, NKVI_TO_WRITE);
+    nkvi_route other = nkvi_client_route(client, other_key, NKVI_TO_WRITE);
+    if (route.peer->foreign != NULL || route.peer != other.peer ||
+        route.hash_slot != other.hash_slot) {
         return NKVI_PAIRS_REFUSED;
     }
-    return atomic_load(&peer->pairs);
+    return atomic_load(&route.peer->pairs);
 }
 
 void nkvi_chunk_cancel(nkvi_chunk *chunk)

@@ -48,6 +48,9 @@ typedef struct nkvi_chunk {
     nkv_client *client;
     _Atomic(nkvi_peer *) peer; /* NULL: not submitted yet */
     _Atomic bool cancelled;
+    bool bracketed; /* a write that nkvi_cache_write_begin has seen */
+    bool asking;    /* the command is behind ASKING */
+    unsigned tries; /* see again.h */
     nkvi_bulk_op op;
     nkvi_foreign_op foreign_op;    /* instead, where the peer is a connector of the user's */
     uint32_t spaces, other_spaces; /* that nkvi_cache_write_begin bracketed */

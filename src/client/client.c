@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "client/again.h"
 #include "client/async.h"
 #include "client/client_int.h"
 #include "client/options.h"
@@ -249,6 +250,7 @@ static nkvi_connector_config connector_config(nkv_client *client)
     memset(&config, 0, sizeof config);
     config.loop = client->loop;
     config.tracked = client->caching;
+    config.owners = &client->owners;
     config.handler = (nkvi_peer_handler){.on_open = nkvi_client_on_open,
                                          .on_close = nkvi_client_on_close,
                                          .on_push = nkvi_client_on_push,
@@ -283,6 +285,7 @@ static void tick(void *ud)
 {
     nkv_client *client = ud;
     int64_t now_ns = nkvi_loop_now_ns(client->loop);
+    nkvi_pauses_wake(client, NKV_OK);
     nkvi_asyncs_expire(client, now_ns);
     nkvi_reads_expire(client, now_ns);
     if (client->caching) {
@@ -387,6 +390,7 @@ static nkv_status client_make(const nkv_connector *own, const nkv_options *optio
     nkvi_flights_init(&client->flights);
     nkvi_list_init(&client->asyncs);
     nkvi_list_init(&client->reads);
+    nkvi_list_init(&client->pauses);
     client->wrapped = own != NULL;
     nkv_status status = client_open(client, own, options, error);
     if (status != NKV_OK) {
@@ -411,8 +415,8 @@ nkv_status nkv_client_wrap(const nkv_connector *connector, const nkv_options *op
         status = client_make(connector, options, &client, error);
     }
     if (client != NULL) {
-        nkvi_peer *peer = client->connector->ops->route(client->connector, nkv_cstr(""));
-        status = nkvi_foreign_open(peer->foreign, error);
+        nkvi_route route = nkvi_client_route(client, nkv_cstr(""), NKVI_TO_WRITE);
+        status = nkvi_foreign_open(route.peer->foreign, error);
     }
     if (status != NKV_OK) {
         nkv_client_destroy(client);
@@ -442,6 +446,7 @@ static void stop_on_loop(void *ud)
 {
     nkv_client *client = ud;
     nkvi_ticker_stop(client->ticker);
+    nkvi_pauses_wake(client, NKV_ECLOSED);
     client->connector->ops->stop(client->connector);
 }
 

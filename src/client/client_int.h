@@ -40,10 +40,11 @@ struct nkv_client {
     nkv_options options; /* strings are owned: see strings */
     char *strings;       /* of the options, in one block; wiped at the end */
     size_t strings_size;
-    nkvi_url url; /* of a wrapped connector: empty */
-    bool wrapped; /* over a connector of the user's own */
-    bool caching; /* a cache is used */
-    bool plain;   /* caching, and every key may be cached */
+    nkvi_url url;       /* of a wrapped connector: empty */
+    bool wrapped;       /* over a connector of the user's own */
+    bool caching;       /* a cache is used */
+    bool plain;         /* caching, and every key may be cached */
+    bool resend_writes; /* the option */
     nkv_cache *cache;
     uint32_t space;
     nkvi_fence *fence;
@@ -55,8 +56,10 @@ struct nkv_client {
     pthread_mutex_t state_mu; /* a leaf; with state_cond: a lane changed its state */
     pthread_cond_t state_cond;
     uint64_t state_changes;
-    nkvi_list asyncs; /* async calls under way; guarded by flights.mu, as are: */
-    nkvi_list reads;  /* reads under way for which nobody waits */
+    nkvi_list asyncs;        /* async calls under way; guarded by flights.mu, as are: */
+    nkvi_list reads;         /* reads under way for which nobody waits */
+    nkvi_list pauses;        /* waiters that the next tick wakes */
+    _Atomic uint32_t owners; /* of its peers, that are open */
     _Atomic bool closing;
     _Atomic uint64_t active;
     _Atomic unsigned posted; /* events on their way to the loop; at most NKVI_POSTED_MAX */
@@ -90,6 +93,16 @@ nkv_status nkvi_call_done(nkv_call *call, nkv_status status, nkv_from from, cons
  * (but for `node`, which must live as long as the client), or lost if there is no memory, or if
  * NKVI_POSTED_MAX of them wait already. */
 void nkvi_event_emit(nkv_client *client, const nkv_event *event);
+
+/* Whom a key is to be asked of, or written to. */
+static inline nkvi_route nkvi_client_route(const nkv_client *client, nkv_str key,
+                                           nkvi_intent intent)
+{
+    return client->connector->ops->route(client->connector, key, intent);
+}
+
+/* Whether lanes of others may fill the cache, too, or several of ours the same keys. */
+bool nkvi_client_others_fill(const nkv_client *client);
 
 /* Handlers of the connector.  [loop] */
 bool nkvi_client_on_open(void *ud, nkvi_peer *peer);

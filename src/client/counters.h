@@ -28,6 +28,7 @@ typedef enum nkvi_counter {
     NKVI_C_RACED,
     NKVI_C_UNKNOWN_PUSHES,
     NKVI_C_BARRIERS,
+    NKVI_C_AGAIN, /* requests that were sent again: redirected, or their node could not answer */
     NKVI_C_COUNT
 } nkvi_counter;
 

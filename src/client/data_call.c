@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "client/again.h"
 #include "client/client_int.h"
 #include "client/own_call.h"
 #include "client/reply.h"
@@ -20,6 +21,17 @@ typedef struct pending_call {
     nkvi_list waiters; /* guarded by flights->mu */
     nkvi_draft answer;
     bool flush;
+    struct {
+        nkvi_buf bytes; /* what was sent; empty: it is not sent again */
+        nkv_str route_by;
+        nkvi_intent intent;
+        nkvi_peer *peer; /* whom it was sent to */
+        nkvi_peer *there;
+        unsigned tries;
+        unsigned commands; /* of the bytes, with a reply each */
+        bool resend, asking;
+        nkvi_waiter pause;
+    } again;
     size_t keys_len;
     written_key keys[]; /* then their bytes */
 } pending_call;
@@ -65,6 +77,9 @@ static void call_on_reply(nkvi_request *request, unsigned index, nkvi_draft *rep
     bool last = index + 1 == request->replies;
     bool error = reply->root.type == NKV_TYPE_ERROR;
     bool earlier = pending->answer.root.type == NKV_TYPE_ERROR;
+    if (error && !earlier) {
+        nkvi_again_hear(pending->client, pending->again.peer, &reply->root);
+    }
     if ((last && !(error && earlier)) || (error && !earlier)) {
         nkvi_draft_clear(&pending->answer);
         pending->answer = *reply;
@@ -94,17 +109,106 @@ static void call_end(pending_call *pending, nkv_status status, const nkv_error *
     nkvi_draft_clear(&pending->answer);
     nkvi_waiters_wake(&pending->client->flights, &pending->waiters, status, value, error);
     nkv_value_release(value);
+    nkvi_buf_clear(&pending->again.bytes);
     nkvi_free(pending);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+static void call_send(pending_call *pending);
+
+static void pause_over(nkvi_waiter *waiter, nkv_status status, nkv_value *value,
+                       const nkv_error *error)
+{
+    pending_call *pending = NKVI_CONTAINER(waiter, pending_call, again.pause);
+    nkv_value_release(value);
+    if (status == NKV_OK) {
+        call_send(pending);
+    } else {
+        call_end(pending, status, error);
+    }
+}
+
+/* What was asked has come to this end: it is the caller's, or it is sent again. */
+static void call_ended(pending_call *pending, nkv_status status, const nkv_error *error)
+{
+    const nkv_reply *reply = &pending->answer.root;
+    bool refused = status == NKV_OK && reply->type == NKV_TYPE_ERROR;
+    bool lost = status == NKV_ECONN && pending->request.sent && !pending->again.resend;
+    nkvi_tried tried = {.peer = pending->again.peer,
+                        .status = refused ? NKV_EREPLY : status,
+                        .reply = refused ? reply : NULL,
+                        .deadline_ns = pending->request.deadline_ns,
+                        .tries = &pending->again.tries};
+    nkvi_again again = NKVI_AGAIN_NOT;
+    if (pending->again.bytes.len > 0 && !lost) {
+        again = nkvi_again_judge(pending->client, &tried, &pending->again.there);
+    }
+    if (again == NKVI_AGAIN_NOT) {
+        call_end(pending, status, error);
+        return;
+    }
+    pending->again.asking = again == NKVI_AGAIN_ASKING;
+    nkvi_draft_clear(&pending->answer);
+    nkvi_draft_init(&pending->answer);
+    if (again == NKVI_AGAIN_LATER) {
+        nkvi_node_init(&pending->again.pause.node);
+        pending->again.pause.wake = pause_over;
+        nkvi_pause_send(pending->client, &pending->again.pause);
+    } else {
+        call_send(pending);
+    }
 }
 
 static void call_on_done(nkvi_request *request, nkv_status status, const nkv_error *error)
 {
-    call_end(NKVI_CONTAINER(request, pending_call, request), status, error);
+    call_ended(NKVI_CONTAINER(request, pending_call, request), status, error);
+}
+
+/* The bytes that go out this time; the others are kept where they may have to go out again. */
+static void take_bytes(pending_call *pending, nkvi_buf *out)
+{
+    static const nkv_str asking = {"ASKING", 6};
+    nkvi_buf_init(out);
+    if (pending->client->connector->ops->again == NULL) {
+        *out = pending->again.bytes;
+        nkvi_buf_init(&pending->again.bytes);
+        return;
+    }
+    if (pending->again.asking) {
+        nkvi_buf_resp(out, 1, &asking);
+    }
+    nkvi_buf_append(out, pending->again.bytes.data, pending->again.bytes.len);
+}
+
+static void call_send(pending_call *pending)
+{
+    nkv_client *client = pending->client;
+    nkv_error error = {.status = NKV_OK};
+    nkvi_buf bytes;
+    nkvi_route route = nkvi_client_route(client, pending->again.route_by, pending->again.intent);
+    take_bytes(pending, &bytes);
+    pending->again.peer = pending->again.asking ? pending->again.there : route.peer;
+    pending->request.replies = pending->again.commands + pending->again.asking;
+    nkv_status status = nkvi_lane_submit(pending->again.peer->data, &pending->request, &bytes,
+                                         NKVI_SUBMIT_WAIT, &error);
+    if (status != NKV_OK) {
+        call_ended(pending, status, &error);
+    }
+}
+
+static char *copy_key(char *at, nkv_str key, nkv_str *copy)
+{
+    if (key.len > 0) {
+        memcpy(at, key.data, key.len);
+    }
+    *copy = nkv_str_make(at, key.len);
+    return at + key.len;
 }
 
 static pending_call *pending_make(nkv_client *client, const nkvi_data_call *call)
 {
-    size_t bytes = sizeof(pending_call) + call->keys_len * sizeof(written_key);
+    size_t bytes = sizeof(pending_call) + call->keys_len * sizeof(written_key) + call->route_by.len;
     for (size_t i = 0; i < call->keys_len; i++) {
         bytes += call->keys[i].len;
     }
@@ -116,29 +220,28 @@ static pending_call *pending_make(nkv_client *client, const nkvi_data_call *call
     pending->client = client;
     pending->flush = call->flush;
     pending->keys_len = call->keys_len;
-    pending->request.replies = call->replies;
     pending->request.deadline_ns = call->deadline_ns;
     pending->request.on_reply = call_on_reply;
     pending->request.on_done = call_on_done;
+    pending->again.commands = call->replies;
+    pending->again.intent = call->intent;
+    pending->again.resend = call->resend;
     nkvi_list_init(&pending->waiters);
     nkvi_draft_init(&pending->answer);
     char *at = (char *)&pending->keys[call->keys_len];
     for (size_t i = 0; i < call->keys_len; i++) {
-        if (call->keys[i].len > 0) {
-            memcpy(at, call->keys[i].data, call->keys[i].len);
-        }
-        pending->keys[i].key = nkv_str_make(at, call->keys[i].len);
-        at += call->keys[i].len;
+        at = copy_key(at, call->keys[i], &pending->keys[i].key);
     }
+    (void)copy_key(at, call->route_by, &pending->again.route_by);
     return pending;
 }
 
-void nkvi_data_call_send(nkv_client *client, nkvi_peer *peer, const nkvi_data_call *call,
-                         nkvi_waiter *waiter)
+void nkvi_data_call_send(nkv_client *client, const nkvi_data_call *call, nkvi_waiter *waiter)
 {
     nkv_error error = {.status = NKV_OK};
-    if (peer->foreign != NULL) {
-        nkvi_own_call_send(client, peer, call, waiter);
+    if (client->wrapped) {
+        nkvi_route route = nkvi_client_route(client, call->route_by, call->intent);
+        nkvi_own_call_send(client, route.peer, call, waiter);
         return;
     }
     pending_call *pending = call->bytes->failed ? NULL : pending_make(client, call);
@@ -148,13 +251,11 @@ void nkvi_data_call_send(nkv_client *client, nkvi_peer *peer, const nkvi_data_ca
         waiter->wake(waiter, NKV_ENOMEM, NULL, &error);
         return;
     }
+    pending->again.bytes = *call->bytes;
+    nkvi_buf_init(call->bytes);
     pthread_mutex_lock(&client->flights.mu);
     nkvi_list_push(&pending->waiters, &waiter->node);
     pthread_mutex_unlock(&client->flights.mu);
     write_begin(pending);
-    nkv_status status =
-        nkvi_lane_submit(peer->data, &pending->request, call->bytes, NKVI_SUBMIT_WAIT, &error);
-    if (status != NKV_OK) {
-        call_end(pending, status, &error);
-    }
+    call_send(pending);
 }

@@ -16,13 +16,17 @@ typedef struct nkvi_data_call {
     unsigned replies;    /* the last is the answer; if it is an error, the first error is */
     const nkv_str *keys; /* written */
     size_t keys_len;
-    bool flush; /* writes everything */
+    bool flush;       /* writes everything */
+    bool resend;      /* may be executed twice: it is sent again if its answer was lost */
+    nkv_str route_by; /* a key of it; empty: it has none */
+    nkvi_intent intent;
     int64_t deadline_ns;
 } nkvi_data_call;
 
-/* Sends and wakes the waiter once, perhaps before this returns: NKV_OK with the answer (nil
- * included) · NKV_EREPLY with the error reply · as nkvi_lane_submit and nkvi_request.on_done. */
-void nkvi_data_call_send(struct nkv_client *client, nkvi_peer *peer, const nkvi_data_call *call,
+/* Sends, again where the topology says so (again.h), and wakes the waiter once, perhaps before this
+ * returns: NKV_OK with the answer (nil included) · NKV_EREPLY with the error reply · as
+ * nkvi_lane_submit and nkvi_request.on_done. */
+void nkvi_data_call_send(struct nkv_client *client, const nkvi_data_call *call,
                          nkvi_waiter *waiter);
 
 #endif

@@ -120,18 +120,19 @@ static void watch_pressure(nkv_client *client, nkvi_peer *peer, uint64_t key_has
     }
 }
 
-/* Whether other lanes fill the cache as well. Then what this one heard must keep out their older
- * answers, which may still be in their sockets. (Its own come later on the same stream.) */
-static bool others_fill(const nkv_client *client)
+bool nkvi_client_others_fill(const nkv_client *client)
 {
-    return nkvi_cache_owner_count(client->cache) > 1;
+    return nkvi_cache_owner_count(client->cache) > atomic_load(&client->owners) ||
+           client->connector->overlaps;
 }
 
 static void invalidate_key(nkv_client *client, nkvi_peer *peer, nkv_str key)
 {
     nkvi_query query = {.key = key, .space = client->space};
     nkvi_query_hash(client->cache, &query);
-    if (others_fill(client)) {
+    /* What this lane heard must keep out older answers of others, which may still be in their
+     * sockets.  (Its own come later on the same stream.) */
+    if (nkvi_client_others_fill(client)) {
         nkvi_fence_touch(client->fence, query.key_hash); /* first: a fill is refused, or dropped */
     }
     (void)nkvi_cache_invalidate(client->cache, client->space, key);
@@ -144,7 +145,7 @@ static void invalidate_key(nkv_client *client, nkvi_peer *peer, nkv_str key)
 
 static void flush_all(nkv_client *client, nkvi_peer *peer, const char *text)
 {
-    if (others_fill(client)) {
+    if (nkvi_client_others_fill(client)) {
         nkvi_fence_touch_all(client->fence);
     }
     nkvi_cache_flush(client->cache, client->space);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "client/again.h"
 #include "client/flight_impl.h"
 #include "client/read.h"
 #include "client/reply.h"
@@ -51,15 +52,25 @@ static bool generation_stands(const nkvi_flight *flight)
                flight->generation;
 }
 
-/* The flight that answers the query and may be joined, or NULL.  @locks flights->mu held */
-static nkvi_flight *find_flight(nkvi_flights *flights, const nkvi_query *query)
+/* Whether its peer still vouches for the key's hash slot.  [loop] */
+static bool slot_stands(const nkvi_batch *b, const nkvi_flight *flight)
 {
+    nkvi_connector *connector = b->client->connector;
+    const nkvi_route route = {b->peer, flight->moves, flight->hash_slot};
+    return connector->ops->vouches == NULL || connector->ops->vouches(connector, &route);
+}
+
+/* The flight that answers the query and may be joined, or NULL.  @locks flights->mu held */
+static nkvi_flight *find_flight(nkvi_flights *flights, const nkvi_ask *ask)
+{
+    const nkvi_query *query = ask->query;
     nkvi_list *bucket = bucket_of(flights, query->hash);
     for (nkvi_node *node = bucket->head.next; node != &bucket->head; node = node->next) {
         nkvi_flight *flight = NKVI_CONTAINER(node, nkvi_flight, bucket);
         if (flight->query.hash == query->hash && same_str(flight->query.key, query->key) &&
             same_str(flight->query.command, query->command)) {
             bool usable = nkvi_fence_intact(&flight->token) && generation_stands(flight) &&
+                          flight->moves == ask->route.moves &&
                           !atomic_load_explicit(&flight->dirty, memory_order_acquire);
             if (!usable) {
                 nkvi_list_remove(&flight->bucket); /* a fresh one takes its place in the table */
@@ -149,7 +160,7 @@ static void outdate(const nkvi_batch *b, const nkvi_flight *flight)
     if (disorder) {
         nkvi_fence_touch(b->client->fence, flight->query.key_hash);
     }
-    if (disorder || nkvi_cache_owner_count(b->client->cache) > 1) {
+    if (disorder || nkvi_client_others_fill(b->client)) {
         nkvi_cache_forget(b->client->cache, &flight->query);
     }
 }
@@ -195,13 +206,16 @@ static nkv_value *flight_value(nkvi_batch *b, nkvi_flight *flight, int64_t now_n
         nkv_reply cached = nkv_value_reply(flight->validate);
         judge(b, flight, nkvi_reply_same(&cached, &flight->answer.root), now_ns);
     }
-    nkvi_stamp stamp = {
-        .owner = b->peer->owner, .generation = b->request.generation, .token = &flight->token};
+    nkvi_stamp stamp = {.owner = b->peer->owner,
+                        .generation = b->request.generation,
+                        .token = &flight->token,
+                        .moves = flight->moves,
+                        .hash_slot = flight->hash_slot};
     bool keep = nkvi_ttl_deadline(&client->options, &b->mode, b->sent_ns, &flight->answer.root,
                                   &flight->ttl, &stamp.deadline_ns);
     bool overtaken = atomic_load_explicit(&flight->dirty, memory_order_relaxed) ||
                      !nkvi_fence_intact(&flight->token) || !generation_stands(flight) ||
-                     contradicted(b, flight, now_ns);
+                     !slot_stands(b, flight) || contradicted(b, flight, now_ns);
     if (!keep || overtaken) {
         nkvi_count_add(&client->counters, NKVI_C_RACED, overtaken);
         outdate(b, flight);
@@ -235,6 +249,7 @@ void nkvi_flight_settle(nkvi_batch *b, nkvi_flight *flight)
     }
     if (flight->answer.root.type == NKV_TYPE_ERROR) {
         (void)nkvi_reply_fail(&error, &flight->answer.root);
+        nkvi_again_hear(b->client, b->peer, &flight->answer.root);
         if (b->mode.tracked && nkvi_reply_has_code(&flight->answer.root, "WRONGTYPE")) {
             wrong_type(b, flight);
         }
@@ -398,6 +413,8 @@ static void batch_add(nkvi_batch *b, const nkvi_ask *ask, char **strings, bool i
     flight->query.command = copy_to(strings, ask->query->command);
     flight->token = nkvi_fence_token(b->client->fence, ask->query->key_hash);
     flight->until_ns = b->until_ns;
+    flight->moves = ask->route.moves;
+    flight->hash_slot = ask->route.hash_slot;
     flight->owner = b->peer->foreign != NULL && b->mode.tracked ? b->peer->owner : NULL;
     flight->generation = b->request.generation;
     if (ask->validate != NULL) {
@@ -454,7 +471,7 @@ static void batch_fill(nkvi_batch *b, nkvi_ask **asks, size_t n, nkvi_buf *bytes
     for (size_t i = 0; i < n; i++) {
         nkvi_ask *ask = asks[i];
         bool shared = b->mode.tracked && ask->validate == NULL;
-        nkvi_flight *flight = shared ? find_flight(flights, ask->query) : NULL;
+        nkvi_flight *flight = shared ? find_flight(flights, ask) : NULL;
         if (flight != NULL && b->mode.join && flight->until_ns >= b->mode.deadline_ns) {
             nkvi_list_push(&flight->waiters, &ask->waiter->node);
             ask->joined = true;

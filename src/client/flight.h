@@ -57,12 +57,14 @@ typedef struct nkvi_ask {
     size_t fields_at;    /* where hash fields begin in argv, whose expiries bound it; 0: none */
     nkv_value *validate; /* the cached answer to be checked, or NULL; borrowed */
     nkvi_waiter *waiter;
-    bool joined; /* out: somebody else's question was joined */
+    nkvi_route route; /* to the peer that is asked */
+    bool joined;      /* out: somebody else's question was joined */
 } nkvi_ask;
 
 typedef struct nkvi_ask_mode {
     bool tracked; /* cacheable, on the tracked lane; false: on the data lane, nothing is cached */
     bool join;    /* flights under way may be joined */
+    bool asking;  /* not tracked: behind ASKING */
     bool static_ttl; /* no PTTL: ttl_ms alone bounds the entry */
     int64_t ttl_ms;  /* bound of the call; 0: none */
     int64_t deadline_ns;

@@ -17,6 +17,7 @@ void nkvi_place_init(nkvi_place *place, nkv_item *item)
 /* A block for the text and its NUL. */
 static char *make_block(nkvi_place *place, size_t len)
 {
+    nkvi_draft_clear(&place->draft); /* of an attempt whose connection was lost */
     bool large = place->cache != NULL && len + 1 >= NKVI_POOL_LEAST;
     void *block = large ? nkvi_cache_buffer(place->cache, len + 1) : NULL;
     void (*free_fn)(void *, void *) = block != NULL ? nkvi_pool_give : NULL;

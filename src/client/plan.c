@@ -186,6 +186,9 @@ nkv_status nkvi_plan_make(const nkv_client *client, size_t argc, const nkv_str *
             return status;
         }
     }
+    bool reads =
+        plan->command->klass == NKVI_COMMAND_CACHED || plan->command->klass == NKVI_COMMAND_READ;
+    plan->intent = reads ? NKVI_TO_READ : NKVI_TO_WRITE;
     switch (plan->command->klass) {
     case NKVI_COMMAND_REFUSED:
         return nkvi_fail(error, NKV_EREFUSED, "%s: %s", plan->command->name, plan->command->reason);

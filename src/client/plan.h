@@ -16,6 +16,7 @@ typedef struct nkvi_plan {
     bool cached;        /* read of one key: read.query is hashed */
     bool split;         /* MGET, EXISTS of several keys: key by key */
     bool writes, flush; /* keys (below) are written / everything is */
+    nkvi_intent intent; /* whom it may be asked of */
     bool settle;        /* what it writes cannot be told: nkvi_write_settle must follow */
     nkvi_query query;
     size_t fields_at; /* see nkvi_ask */

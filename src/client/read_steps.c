@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "client/again.h"
 #include "client/barrier.h"
 #include "client/random.h"
 #include "client/reply.h"
@@ -38,23 +39,31 @@ static void bypass(nkvi_reading *item, nkv_bypass reason)
     item->reason = reason;
 }
 
+/* Routes it, and decides whether it is looked up at all. */
+static void begin(const nkvi_steps *all, nkvi_reading *item)
+{
+    item->route = nkvi_client_route(all->client, item->read->query.key, NKVI_TO_READ);
+    item->there = NULL;
+    item->settler = NULL;
+    item->state = NKVI_READ_NEW;
+    item->validated = item->joined = false;
+    if (item->reason != NKV_BYPASS_COUNT) {
+        item->state = NKVI_READ_BYPASS;
+    } else if (!all->healthy) {
+        bypass(item, NKV_BYPASS_UNHEALTHY);
+    }
+}
+
 void nkvi_steps_add(nkvi_steps *all, const nkvi_read *read, nkv_result *result)
 {
     nkv_client *client = all->client;
     nkvi_reading *item = &all->items[all->n++];
     item->read = read;
     item->result = result;
-    item->state = NKVI_READ_NEW;
     item->reason = nkvi_read_filter(client, all->call, read->query.key, read->argc, read->argv);
-    item->validated = item->joined = false;
     item->cached = NULL;
-    item->peer = client->connector->ops->route(client->connector, read->query.key);
-    item->settler = NULL;
-    if (item->reason != NKV_BYPASS_COUNT) {
-        item->state = NKVI_READ_BYPASS;
-    } else if (!all->healthy) {
-        bypass(item, NKV_BYPASS_UNHEALTHY);
-    }
+    item->tries = 0;
+    begin(all, item);
     item->ask = (nkvi_ask){.query = &read->query,
                            .argc = read->argc,
                            .argv = read->argv,
@@ -71,7 +80,8 @@ static void classify(const nkvi_steps *all, nkvi_reading *item, const nkvi_found
                      int64_t now_ns)
 {
     nkv_client *client = all->client;
-    bool own = all->level <= NKV_EVENTUAL || found->owner == item->peer->owner->id;
+    const nkvi_owner *owner = item->route.peer->owner; /* NULL: a server nobody knows yet */
+    bool own = all->level <= NKV_EVENTUAL || (owner != NULL && found->owner == owner->id);
     if (found->outcome == NKVI_HIT && own) {
         item->cached = found->value;
         item->validated = nkv_cache_confidence(client->cache) < 100.0 &&
@@ -83,7 +93,7 @@ static void classify(const nkvi_steps *all, nkvi_reading *item, const nkvi_found
     } else {
         nkv_value_release(found->value);
     }
-    nkv_bypass reason = nkvi_peer_vouching(item->peer, now_ns);
+    nkv_bypass reason = nkvi_peer_vouching(item->route.peer, now_ns);
     item->state = reason == NKV_BYPASS_COUNT ? NKVI_READ_ASK : NKVI_READ_BYPASS;
     item->reason = reason;
 }
@@ -122,6 +132,13 @@ static void drop_cached(nkvi_reading *item)
     item->validated = false;
 }
 
+/* Whether the peer's word on one of them counts for the other, too. */
+static bool settled_together(const nkvi_steps *all, const nkvi_reading *a, const nkvi_reading *b)
+{
+    bool by_slot = all->level == NKV_BARRIER && all->client->connector->barrier == NKVI_BARRIER_KEY;
+    return a->route.peer == b->route.peer && (!by_slot || a->route.hash_slot == b->route.hash_slot);
+}
+
 /* Makes every peer whose cached answers would be used process what is on its way. Returns whether
  * there is one. */
 static bool settle_peers(nkvi_steps *all)
@@ -134,16 +151,17 @@ static bool settle_peers(nkvi_steps *all)
             continue;
         }
         for (size_t j = i; j < all->n; j++) {
-            if (all->items[j].peer == item->peer) {
+            if (settled_together(all, &all->items[j], item)) {
                 all->items[j].settler = &item->slot;
             }
         }
         any = true;
         nkvi_slot_open(&item->slot, &all->gather);
         if (all->level == NKV_BARRIER) {
-            nkvi_barrier_send(all->client, item->peer, all->deadline_ns, &item->slot.waiter);
+            nkvi_barrier_send(all->client, item->route.peer, &item->read->query.key,
+                              all->deadline_ns, &item->slot.waiter);
         } else {
-            nkvi_drain_send(all->client, item->peer, &item->slot.waiter);
+            nkvi_drain_send(all->client, item->route.peer, &item->slot.waiter);
         }
     }
     return any;
@@ -199,20 +217,27 @@ static bool look_again(nkvi_steps *all)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
+static nkvi_peer *peer_of(const nkvi_reading *item)
+{
+    return item->there != NULL ? item->there : item->route.peer;
+}
+
 /* Opens the slots of one peer's reads in `state`, the first of which is at `i`, and lists what is
  * to be asked.  Returns how many there are. */
 static size_t open_slots(nkvi_steps *all, size_t i, nkvi_read_state state)
 {
-    const nkvi_peer *peer = all->items[i].peer;
+    const nkvi_peer *peer = peer_of(&all->items[i]);
+    bool asking = all->items[i].there != NULL;
     size_t n = 0;
     for (; i < all->n; i++) {
         nkvi_reading *item = &all->items[i];
-        if (item->state != state || item->peer != peer) {
+        if (item->state != state || peer_of(item) != peer || (item->there != NULL) != asking) {
             continue;
         }
         bool validates = state == NKVI_READ_ASK && item->validated;
         item->ask.validate = validates ? item->cached : NULL;
         item->ask.joined = false;
+        item->ask.route = item->route;
         nkvi_slot_open(&item->slot, &all->gather);
         item->state = NKVI_READ_DONE;
         all->asks[n++] = &item->ask;
@@ -240,8 +265,10 @@ static bool ask(nkvi_steps *all, nkvi_read_state state)
             end_one(&all->items[i], all->ending);
             continue;
         }
+        nkvi_peer *peer = peer_of(&all->items[i]);
+        mode.asking = all->items[i].there != NULL;
         size_t n = open_slots(all, i, state);
-        nkvi_ask_all(all->client, all->items[i].peer, all->asks, n, &mode);
+        nkvi_ask_all(all->client, peer, all->asks, n, &mode);
         any = true;
     }
     return any;
@@ -266,6 +293,85 @@ static void take_answers(nkvi_steps *all)
     }
 }
 
+/* ---- asking again ---------------------------------------------------------------------------- */
+
+static nkvi_again judge(const nkvi_steps *all, nkvi_reading *item)
+{
+    nkv_reply reply;
+    bool replied = item->slot.status == NKV_EREPLY && item->slot.value != NULL;
+    if (item->state != NKVI_READ_DONE || all->ending != NKV_OK) {
+        return NKVI_AGAIN_NOT;
+    }
+    if (replied) {
+        reply = nkv_value_reply(item->slot.value);
+    }
+    nkvi_tried tried = {.peer = peer_of(item),
+                        .status = item->slot.status,
+                        .reply = replied ? &reply : NULL,
+                        .deadline_ns = all->deadline_ns,
+                        .tries = &item->tries};
+    nkvi_peer *there = NULL;
+    nkvi_again again = nkvi_again_judge(all->client, &tried, &there);
+    item->there = again == NKVI_AGAIN_ASKING ? there : NULL;
+    return again;
+}
+
+/* Everybody has answered.  Which of the answers are none?  Returns whether there are such; a pause
+ * is under way if one of them is to be asked later. */
+static bool judge_all(nkvi_steps *all, bool *paused)
+{
+    bool any = false;
+    *paused = false;
+    if (all->client->connector->ops->again == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < all->n; i++) {
+        nkvi_again again = judge(all, &all->items[i]);
+        if (again != NKVI_AGAIN_NOT) {
+            all->items[i].state = NKVI_READ_AGAIN;
+            any = true;
+            *paused = *paused || again == NKVI_AGAIN_LATER;
+        }
+    }
+    all->pause.status = NKV_OK;
+    if (*paused) {
+        nkvi_slot_open(&all->pause, &all->gather);
+        nkvi_pause_send(all->client, &all->pause.waiter);
+    }
+    return any;
+}
+
+/* Begins anew with those.  If there is no time left for it, their last answers stand. */
+static bool resume(nkvi_steps *all)
+{
+    bool over = all->pause.status != NKV_OK || all->ending != NKV_OK;
+    for (size_t i = 0; i < all->n; i++) {
+        nkvi_reading *item = &all->items[i];
+        nkvi_peer *there = item->there;
+        if (item->state != NKVI_READ_AGAIN) {
+            continue;
+        }
+        if (over) {
+            item->state = NKVI_READ_DONE;
+            continue;
+        }
+        nkv_value_release(item->slot.value);
+        item->slot.value = NULL;
+        drop_cached(item);
+        item->reason = nkvi_read_filter(all->client, all->call, item->read->query.key,
+                                        item->read->argc, item->read->argv);
+        begin(all, item);
+        if (there != NULL) {
+            item->there = there;
+            bypass(item, NKV_BYPASS_UNTRACKED);
+        }
+    }
+    if (!over) {
+        memset(&all->gather.error, 0, sizeof all->gather.error);
+    }
+    return !over;
+}
+
 bool nkvi_steps_go(nkvi_steps *all)
 {
     bool opened = false;
@@ -287,9 +393,15 @@ bool nkvi_steps_go(nkvi_steps *all)
             take_answers(all);
             all->at = NKVI_STEP_BYPASS;
             break;
-        default: /* NKVI_STEP_BYPASS */
+        case NKVI_STEP_BYPASS:
             opened = ask(all, NKVI_READ_BYPASS);
-            all->at = NKVI_STEP_END;
+            all->at = NKVI_STEP_JUDGE;
+            break;
+        case NKVI_STEP_JUDGE:
+            all->at = judge_all(all, &opened) ? NKVI_STEP_AGAIN : NKVI_STEP_END;
+            break;
+        default: /* NKVI_STEP_AGAIN */
+            all->at = resume(all) ? NKVI_STEP_LOOK : NKVI_STEP_END;
             break;
         }
     }

@@ -1,10 +1,11 @@
 /* client/read_steps.h - the slow path of cached reads, cut into steps; for read.c, which waits
  * between them, and read_async.c, which does not.
  *
- *      look up --EVENTUAL------------------------> ask --> what was lost   --> end
- *         |                                         ^      under way, and
- *         '--DRAIN, BARRIER--> settle the peers     |      what bypasses:
- *                              look again ----------'      ask data lanes
+ *      look up --EVENTUAL------------------------> ask --> what was lost   --> judge --> end
+ *       ^ |                                         ^      under way, and       |
+ *       | '--DRAIN, BARRIER--> settle the peers     |      what bypasses:       |
+ *       |                      look again ----------'      ask data lanes       |
+ *       '-------------------------------------------- another peer, or a pause -'
  *
  *      while (nkvi_steps_go(&steps)) { until every slot of steps.gather is closed }
  *      status = nkvi_steps_finish(&steps, &error);
@@ -22,7 +23,8 @@ typedef enum nkvi_read_state {
     NKVI_READ_HIT,    /* answered by the cache */
     NKVI_READ_ASK,    /* to be asked on the tracked lane */
     NKVI_READ_BYPASS, /* to be asked on the data lane */
-    NKVI_READ_DONE    /* asked, and soon answered, or failed: its slot has it */
+    NKVI_READ_DONE,   /* asked, and soon answered, or failed: its slot has it */
+    NKVI_READ_AGAIN   /* that was no answer: it is looked up and asked again */
 } nkvi_read_state;
 
 /* One read on its way. */
@@ -34,7 +36,9 @@ typedef struct nkvi_reading {
     bool validated;    /* a hit that is asked all the same */
     bool joined;
     nkv_value *cached; /* the answer of the cache, a reference */
-    nkvi_peer *peer;
+    nkvi_route route;
+    nkvi_peer *there;   /* asked instead of the route's peer, behind ASKING; NULL: no */
+    unsigned tries;     /* see again.h */
     nkvi_slot *settler; /* whose outcome says whether the peer has processed what was on its way */
     nkvi_ask ask;
     nkvi_slot slot;
@@ -54,11 +58,14 @@ typedef struct nkvi_steps {
         NKVI_STEP_ASK,
         NKVI_STEP_ASKED,
         NKVI_STEP_BYPASS,
+        NKVI_STEP_JUDGE,
+        NKVI_STEP_AGAIN,
         NKVI_STEP_END
     } at; /* what is next */
     size_t n;
     nkvi_reading *items;
     nkvi_ask **asks; /* room for as many */
+    nkvi_slot pause; /* before some are asked again */
     nkvi_gather gather;
 } nkvi_steps;
 

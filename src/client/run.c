@@ -194,11 +194,12 @@ static nkv_status run_pass(nkv_client *client, const nkvi_plan *plan, size_t arg
                            .keys = plan->keys,
                            .keys_len = plan->writes ? plan->keys_len : 0,
                            .flush = plan->flush,
+                           .route_by = plan->key,
+                           .intent = plan->intent,
                            .deadline_ns = nkvi_call_deadline(client, call)};
-    nkvi_peer *peer = client->connector->ops->route(client->connector, plan->key);
-    status = nkvi_data_call_wait(client, peer, &data, out, &error);
+    status = nkvi_data_call_wait(client, &data, out, &error);
     if (plan->settle) {
-        status = nkvi_settled(client, peer, data.deadline_ns, status, out, &error);
+        status = nkvi_settled(client, &data, status, out, &error);
     }
     count_pass(client, plan, status);
     nkvi_client_leave(client);

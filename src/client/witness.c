@@ -20,7 +20,8 @@ static void keep(nkvi_task *task)
 {
     nkvi_witnessed *self = NKVI_CONTAINER(task, nkvi_witnessed, task);
     nkv_client *client = self->client;
-    const nkvi_peer *peer = client->connector->ops->route(client->connector, self->witness.key);
+    const nkvi_route route = nkvi_client_route(client, self->witness.key, NKVI_TO_READ);
+    const nkvi_peer *peer = route.peer;
     int64_t now_ns = nkvi_loop_now_ns(client->loop);
     nkvi_found found = {.outcome = NKVI_ABSENT};
     if (peer->owner != NULL) {
@@ -28,7 +29,9 @@ static void keep(nkvi_task *task)
         nkvi_stamp stamp = {.owner = peer->owner,
                             .generation = atomic_load(&peer->owner->generation),
                             .token = &token,
-                            .deadline_ns = deadline_of(self, now_ns)};
+                            .deadline_ns = deadline_of(self, now_ns),
+                            .moves = route.moves,
+                            .hash_slot = route.hash_slot};
         nkvi_cache_find(client->cache, &self->witness, 1, now_ns, &found);
         if (found.value == self->answer && found.owner == peer->owner->id) {
             nkvi_query query = self->witness;

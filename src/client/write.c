@@ -10,14 +10,14 @@
 #include "client/gather.h"
 #include "client/plan.h"
 
-nkv_status nkvi_data_call_wait(nkv_client *client, nkvi_peer *peer, const nkvi_data_call *call,
-                               nkv_value **out, nkv_error *error)
+nkv_status nkvi_data_call_wait(nkv_client *client, const nkvi_data_call *call, nkv_value **out,
+                               nkv_error *error)
 {
     nkvi_gather gather;
     nkvi_slot slot;
     nkvi_gather_init(&gather);
     nkvi_slot_open(&slot, &gather);
-    nkvi_data_call_send(client, peer, call, &slot.waiter);
+    nkvi_data_call_send(client, call, &slot.waiter);
     nkvi_gather_wait(&gather, &client->flights, call->deadline_ns);
     if (slot.status < 0) {
         *error = gather.error;
@@ -30,7 +30,7 @@ nkv_status nkvi_data_call_wait(nkv_client *client, nkvi_peer *peer, const nkvi_d
     return slot.status;
 }
 
-nkv_status nkvi_settled(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns, nkv_status status,
+nkv_status nkvi_settled(nkv_client *client, const nkvi_data_call *call, nkv_status status,
                         nkv_value **out, nkv_error *error)
 {
     nkv_error why = {.status = NKV_OK};
@@ -38,7 +38,8 @@ nkv_status nkvi_settled(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns
         nkvi_write_unsure(client, status);
         return status;
     }
-    nkv_status settled = nkvi_write_settle(client, peer, deadline_ns, &why);
+    nkvi_route route = nkvi_client_route(client, call->route_by, NKVI_TO_WRITE);
+    nkv_status settled = nkvi_write_settle(client, route.peer, call->deadline_ns, &why);
     if (settled == NKV_OK) {
         return status;
     }
@@ -70,10 +71,12 @@ static nkv_status write_command(nkv_client *client, const nkv_argv *command, con
                            .replies = 1,
                            .keys = keys,
                            .keys_len = keys_len,
+                           .route_by = keys[0],
+                           .intent = NKVI_TO_WRITE,
+                           .resend = client->resend_writes,
                            .deadline_ns = nkvi_call_deadline(client, call)};
-    nkvi_peer *peer = client->connector->ops->route(client->connector, keys[0]);
     nkvi_count_add(&client->counters, NKVI_C_WRITES, 1);
-    status = nkvi_data_call_wait(client, peer, &data, out, &error);
+    status = nkvi_data_call_wait(client, &data, out, &error);
     nkvi_client_leave(client);
     return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
 }
@@ -131,7 +134,8 @@ nkv_status nkv_del(nkv_client *client, const nkv_str *keys, size_t n, nkv_call *
 typedef struct key_set {
     nkvi_buf buf; /* of nkv_str */
     bool flush;
-    bool settle; /* one of them may write keys that it does not name */
+    bool settle;   /* one of them may write keys that it does not name */
+    nkv_str first; /* of all keys, also of those that are read; empty: none */
 } key_set;
 
 static nkv_status collect(const nkv_client *client, key_set *set, const nkv_argv *command,
@@ -145,6 +149,9 @@ static nkv_status collect(const nkv_client *client, key_set *set, const nkv_argv
     if (status == NKV_EREFUSED) {
         status = nkvi_fail(error, NKV_EREFUSED, "command %zu of the transaction, %s: %s", at + 1,
                            plan.command->name, plan.command->reason);
+    }
+    if (status == NKV_OK && set->first.len == 0) {
+        set->first = plan.key;
     }
     if (status == NKV_OK && plan.writes) {
         set->flush = set->flush || plan.flush;
@@ -203,13 +210,13 @@ nkv_status nkv_transaction(nkv_client *client, const nkv_argv *commands, size_t 
                                .keys = keys,
                                .keys_len = set.buf.len / sizeof *keys,
                                .flush = set.flush,
+                               .route_by = set.first,
+                               .intent = NKVI_TO_WRITE,
                                .deadline_ns = nkvi_call_deadline(client, call)};
-        nkv_str first = data.keys_len > 0 ? keys[0] : nkv_cstr("");
-        nkvi_peer *peer = client->connector->ops->route(client->connector, first);
         nkvi_count_add(&client->counters, NKVI_C_WRITES, 1);
-        status = nkvi_data_call_wait(client, peer, &data, out, &error);
+        status = nkvi_data_call_wait(client, &data, out, &error);
         if (set.settle) {
-            status = nkvi_settled(client, peer, data.deadline_ns, status, out, &error);
+            status = nkvi_settled(client, &data, status, out, &error);
         }
     }
     nkvi_buf_clear(&bytes);

@@ -7,15 +7,14 @@
 #include "client/client_int.h"
 #include "client/data_call.h"
 
-/* Sends the call to the peer and waits; *out is a reference or NULL. The caller has entered the
- * client.
+/* Sends the call and waits; *out is a reference or NULL.  The caller has entered the client.
  * Returns as nkvi_data_call_send. */
-nkv_status nkvi_data_call_wait(nkv_client *client, nkvi_peer *peer, const nkvi_data_call *call,
-                               nkv_value **out, nkv_error *error);
+nkv_status nkvi_data_call_wait(nkv_client *client, const nkvi_data_call *call, nkv_value **out,
+                               nkv_error *error);
 
 /* Settles (barrier.h) a write that ended with `status`.  Returns `status`, or why it could not be
  * settled: then the answer, *out, is given up. */
-nkv_status nkvi_settled(nkv_client *client, nkvi_peer *peer, int64_t deadline_ns, nkv_status status,
+nkv_status nkvi_settled(nkv_client *client, const nkvi_data_call *call, nkv_status status,
                         nkv_value **out, nkv_error *error);
 
 #endif

@@ -1,12 +1,14 @@
 /* conn/connector.h - which server answers for a key: the topologies behind one small table.
  *
  *      client --route(key)--> peer { tracked lane, data lane, owner }
+ *             <--answer------    |  MOVED, ASK, CLUSTERDOWN, a lost connection …
+ *             --hear, again------+  the topology learns, and says who is to be asked now, or later
  *
  * A peer is one server.  Its tracked lane carries cacheable reads and vouches through the peer's
  * owner; its data lane carries writes and everything that is not cached.  A topology decides which
  * peers there are and which of them a key belongs to; standalone has exactly one.
- * Threads  create, start, destroy: [loop].  route and peers: [any]; a peer stays valid until
- *          destroy. */
+ * Threads  create, start, hear, destroy: [loop].  route, again and peers: [any]; a peer stays valid
+ *          until destroy, also when its server has left. */
 #ifndef NKVI_CONN_CONNECTOR_H
 #define NKVI_CONN_CONNECTOR_H
 
@@ -36,6 +38,24 @@ typedef struct nkvi_peer {
     const nkvi_peer_handler *handler; /* whom to tell; the connector's */
 } nkvi_peer;
 
+/* What somebody wants of a key. */
+typedef enum nkvi_intent { NKVI_TO_READ = 0, NKVI_TO_WRITE } nkvi_intent;
+
+/* Whom it is to be asked of. */
+typedef struct nkvi_route {
+    nkvi_peer *peer;    /* never NULL */
+    uint32_t moves;     /* of the hash slot, when it was routed */
+    uint16_t hash_slot; /* 0 where there are none */
+} nkvi_route;
+
+/* What becomes of a request that ended in a certain way. */
+typedef enum nkvi_again {
+    NKVI_AGAIN_NOT = 0, /* that was the answer */
+    NKVI_AGAIN_NOW,     /* whoever route() names now is asked */
+    NKVI_AGAIN_ASKING,  /* another one is asked, this once, behind ASKING */
+    NKVI_AGAIN_LATER    /* after a while: as NOW */
+} nkvi_again;
+
 struct nkvi_peer_handler {
     /* A peer was made; sets peer->user.  false: memory. */
     bool (*on_open)(void *ud, nkvi_peer *peer);
@@ -52,16 +72,31 @@ struct nkvi_peer_handler {
 
 typedef struct nkvi_connector_config {
     nkvi_loop *loop;
-    nkvi_lane_config lane; /* template; owner and handler are set here */
-    bool tracked;          /* false: no tracked lanes */
-    unsigned bulk_lanes;   /* of each peer */
-    unsigned bulk_at_once; /* of them; 0: it depends on the peer */
+    nkvi_lane_config lane;    /* template; owner and handler are set here */
+    bool tracked;             /* false: no tracked lanes */
+    _Atomic uint32_t *owners; /* counts the open ones of its peers, never too many; or NULL */
+    const nkvi_moves *moves;  /* of the cluster's hash slots, or NULL */
+    unsigned bulk_lanes;      /* of each peer */
+    unsigned bulk_at_once;    /* of them; 0: it depends on the peer */
     size_t bulk_window_bytes;
     nkvi_peer_handler handler;
 } nkvi_connector_config;
 
 typedef struct nkvi_connector_ops {
-    nkvi_peer *(*route)(nkvi_connector *connector, nkv_str key);
+    nkvi_route (*route)(nkvi_connector *connector, nkv_str key, nkvi_intent intent);
+    /* Whether an answer that was asked for by this route may be kept: its peer still vouches for
+     * the hash slot.  NULL: always.  [loop] */
+    bool (*vouches)(nkvi_connector *connector, const nkvi_route *route);
+    /* A peer has answered with an error, which may tell of the topology.  NULL: it never does.
+     * [loop] */
+    void (*hear)(nkvi_connector *connector, nkvi_peer *peer, const nkv_reply *error);
+    /* What becomes of a request to the peer that was not executed, and ended so (reply: with
+     * NKV_EREPLY); *there: with ASKING.  NULL: never again.  [any] */
+    nkvi_again (*again)(nkvi_connector *connector, nkvi_peer *peer, nkv_status status,
+                        const nkv_reply *reply, nkvi_peer **there);
+    /* NKV_OK: the topology is known · NKV_EBUSY with the reason, if there is one: not yet · else
+     * why it never will be.  NULL: always.  [any] */
+    nkv_status (*ready)(nkvi_connector *connector, nkv_error *error);
     size_t (*peers)(nkvi_connector *connector, nkvi_peer **peers, size_t cap);
     void (*start)(nkvi_connector *connector);
     void (*stop)(nkvi_connector *connector); /* nkvi_lane_stop of every lane */
@@ -71,13 +106,26 @@ typedef struct nkvi_connector_ops {
     void (*destroy)(nkvi_connector *connector);
 } nkvi_connector_ops;
 
+/* What a barrier asks, besides what it waits for (client/barrier.h). */
+typedef enum nkvi_barrier_kind {
+    NKVI_BARRIER_PING = 0,
+    NKVI_BARRIER_KEY, /* for the key: an error says that the peer no longer answers for it */
+    NKVI_BARRIER_ROLE /* for the role: whoever is no primary has no say */
+} nkvi_barrier_kind;
+
 struct nkvi_connector {
     const nkvi_connector_ops *ops;
+    nkvi_barrier_kind barrier;
+    bool overlaps; /* several peers may answer for one key */
 };
 
 /* One server.  Returns NKV_OK · NKV_ENOMEM · what nkvi_lane_create returns. */
 nkv_status nkvi_standalone_create(const nkvi_connector_config *config, nkvi_connector **out,
                                   nkv_error *error);
+
+/* An owner for a peer, counted, or NULL; and back. */
+nkvi_owner *nkvi_peer_owner_open(const nkvi_connector_config *config);
+void nkvi_peer_owner_close(const nkvi_connector_config *config, nkvi_owner *owner);
 
 /* Opens the owner and the lanes of a peer; for topologies.  On failure nothing is left. */
 nkv_status nkvi_peer_open(nkvi_peer *peer, const nkvi_connector_config *config, nkv_error *error);

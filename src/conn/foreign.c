@@ -88,10 +88,11 @@ static foreign_connector *of(nkvi_connector *connector)
     return NKVI_CONTAINER(connector, foreign_connector, base);
 }
 
-static nkvi_peer *foreign_route(nkvi_connector *connector, nkv_str key)
+static nkvi_route foreign_route(nkvi_connector *connector, nkv_str key, nkvi_intent intent)
 {
     (void)key;
-    return &of(connector)->peer;
+    (void)intent;
+    return (nkvi_route){.peer = &of(connector)->peer};
 }
 
 static size_t foreign_peers(nkvi_connector *connector, nkvi_peer **peers, size_t cap)
@@ -135,7 +136,7 @@ static void peer_close(foreign_connector *self)
 {
     const nkvi_connector_config *config = &self->foreign.config;
     if (self->peer.owner != NULL) {
-        nkvi_cache_owner_close(config->lane.cache, self->peer.owner);
+        nkvi_peer_owner_close(config, self->peer.owner);
     }
     if (self->peer.user != NULL) {
         config->handler.on_close(config->handler.ud, &self->peer);
@@ -190,7 +191,7 @@ static bool build(foreign_connector *self, const nkvi_foreign_config *config)
         return false;
     }
     if (foreign->config.tracked) {
-        self->peer.owner = nkvi_cache_owner_open(foreign->config.lane.cache, NULL);
+        self->peer.owner = nkvi_peer_owner_open(&foreign->config);
         foreign->voucher.owner = self->peer.owner;
     }
     self->ticker = nkvi_ticker_start(foreign->config.loop, WATCH_MS, on_tick, self);

@@ -12,11 +12,9 @@
 #ifndef NKVI_CONN_HASH_SLOT_H
 #define NKVI_CONN_HASH_SLOT_H
 
-#include <nearkv/status.h>
+#include "core/cache.h"
 
-#define NKVI_HASH_SLOTS 16384u
-
-/* O(key.len); any bytes, none at all is slot 0. */
+/* Below NKVI_HASH_SLOTS (core/cache.h).  O(key.len); any bytes, none at all is slot 0. */
 uint16_t nkvi_hash_slot(nkv_str key);
 
 #endif

@@ -40,10 +40,29 @@ static void data_on_change(void *ud, const nkvi_lane_info *info, nkv_flush_cause
     peer->handler->on_state(peer->handler->ud, peer);
 }
 
+/* Whoever compares the numbers of the client and of the cache in between sees one too few of the
+ * client's, which is taken for somebody else's. */
+nkvi_owner *nkvi_peer_owner_open(const nkvi_connector_config *config)
+{
+    nkvi_owner *owner = nkvi_cache_owner_open(config->lane.cache, config->moves);
+    if (owner != NULL && config->owners != NULL) {
+        atomic_fetch_add(config->owners, 1);
+    }
+    return owner;
+}
+
+void nkvi_peer_owner_close(const nkvi_connector_config *config, nkvi_owner *owner)
+{
+    if (config->owners != NULL) {
+        atomic_fetch_sub(config->owners, 1);
+    }
+    nkvi_cache_owner_close(config->lane.cache, owner);
+}
+
 static nkv_status open_tracked(nkvi_peer *peer, const nkvi_connector_config *config,
                                nkv_error *error)
 {
-    peer->owner = nkvi_cache_owner_open(config->lane.cache, NULL);
+    peer->owner = nkvi_peer_owner_open(config);
     if (peer->owner == NULL) {
         return nkvi_fail(error, NKV_ENOMEM, "no memory for an owner");
     }
@@ -146,7 +165,7 @@ void nkvi_peer_close(nkvi_peer *peer, const nkvi_connector_config *config)
     }
     nkvi_bulk_destroy(peer->bulk);
     if (peer->owner != NULL) {
-        nkvi_cache_owner_close(config->lane.cache, peer->owner);
+        nkvi_peer_owner_close(config, peer->owner);
     }
     config->handler.on_close(config->handler.ud, peer);
     peer->tracked = peer->data = NULL;

@@ -11,10 +11,11 @@ typedef struct standalone {
     nkvi_peer peer;
 } standalone;
 
-static nkvi_peer *standalone_route(nkvi_connector *connector, nkv_str key)
+static nkvi_route standalone_route(nkvi_connector *connector, nkv_str key, nkvi_intent intent)
 {
     (void)key;
-    return &((standalone *)connector)->peer;
+    (void)intent;
+    return (nkvi_route){.peer = &((standalone *)connector)->peer};
 }
 
 static size_t standalone_peers(nkvi_connector *connector, nkvi_peer **peers, size_t cap)

@@ -69,13 +69,14 @@ typedef struct nkvi_bulk_op {
                  const nkv_error *error);
     /* The pool's; zeroes before the first submit. */
     nkvi_node node;
-    struct nkvi_bulk_lane *lane; /* that took it last; NULL: none yet */
-    size_t bytes;                /* of request and reply, as far as is known */
-    size_t written;              /* bytes of the parts; > 0 with NKV_ECONN, NKV_ETIMEDOUT,
+    struct nkvi_bulk_lane *lane;      /* that took it last; NULL: none yet */
+    size_t bytes;                     /* of request and reply, as far as is known */
+    size_t written;                   /* bytes of the parts; > 0 with NKV_ECONN, NKV_ETIMEDOUT,
                                   * NKV_ECANCELED: it may be executed */
+    _Atomic(struct nkvi_bulk *) home; /* the pool that has it; NULL: none yet */
     bool queued;
-    bool cancelled; /* and stays so: it ends whenever it is submitted */
-    bool again;     /* it has been put back once */
+    _Atomic bool cancelled; /* and stays so: it ends whenever it is submitted */
+    bool again;             /* it has been put back once */
 } nkvi_bulk_op;
 
 typedef struct nkvi_bulk_config {
@@ -106,6 +107,10 @@ void nkvi_bulk_stop(nkvi_bulk *bulk);
 
 /* Stops if need be, and frees.  Nobody submits any more. */
 void nkvi_bulk_destroy(nkvi_bulk *bulk);
+
+/* Lets go of an operation that has ended, so that it can be submitted to another pool, even while
+ * somebody is about to cancel it here. */
+void nkvi_bulk_let_go(nkvi_bulk *bulk, nkvi_bulk_op *op);
 
 /* If not even one thread can be started they end with NKV_ECONN or NKV_ENOMEM. */
 void nkvi_bulk_submit(nkvi_bulk *bulk, nkvi_bulk_op *const *ops, size_t n);

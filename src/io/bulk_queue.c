@@ -283,6 +283,7 @@ static nkv_status may_submit(nkvi_bulk *bulk, nkv_error *error)
 static void enqueue_all(nkvi_bulk *bulk, nkvi_bulk_op *const *ops, size_t n, nkvi_list *left)
 {
     for (size_t i = 0; i < n; i++) {
+        atomic_store(&ops[i]->home, bulk);
         ops[i]->written = 0;
         ops[i]->lane = NULL;
         ops[i]->again = false;
@@ -326,11 +327,16 @@ void nkvi_bulk_cancel(nkvi_bulk *bulk, nkvi_bulk_op *op)
 {
     nkv_error error;
     pthread_mutex_lock(&bulk->mu);
-    bool queued = op->queued;
-    op->cancelled = true;
+    const nkvi_bulk *home = atomic_load(&op->home);
+    bool ours = home == bulk; /* else its other fields are another pool's */
+    bool queued = ours && op->queued;
+    if (ours || home == NULL) {
+        atomic_store(&op->cancelled, true);
+    }
     if (queued) {
         unqueue(bulk, op);
-    } else if (op->lane != NULL) { /* which may have ended it already: then it finds nothing */
+    } else if (ours &&
+               op->lane != NULL) { /* which may have ended it already: then it finds nothing */
         op->lane->cancels = true;
         nudge(op->lane);
     }
@@ -339,6 +345,13 @@ void nkvi_bulk_cancel(nkvi_bulk *bulk, nkvi_bulk_op *op)
         fail_cancelled(bulk, &error);
         nkvi_bulk_end(op, NKV_ECANCELED, &error);
     }
+}
+
+void nkvi_bulk_let_go(nkvi_bulk *bulk, nkvi_bulk_op *op)
+{
+    pthread_mutex_lock(&bulk->mu);
+    atomic_store(&op->home, NULL);
+    pthread_mutex_unlock(&bulk->mu);
 }
 
 /* ============ From the lanes ============ */

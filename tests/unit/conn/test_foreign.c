@@ -112,7 +112,7 @@ static void rig_open(rig *r)
 {
     nkvi_loop_call(r->loop, create, r);
     cr_assert_eq(r->status, NKV_OK);
-    r->foreign = r->connector->ops->route(r->connector, nkv_cstr(""))->foreign;
+    r->foreign = r->connector->ops->route(r->connector, nkv_cstr(""), NKVI_TO_WRITE).peer->foreign;
     cr_assert_eq(nkvi_foreign_open(r->foreign, NULL), NKV_OK);
 }
 

@@ -1,0 +1,53 @@
+/* client/again.c - see again.h. */
+#include "client/again.h"
+
+#include "base/status.h"
+
+nkvi_again nkvi_again_judge(nkv_client *client, const nkvi_tried *tried, nkvi_peer **there)
+{
+    nkvi_connector *connector = client->connector;
+    if (connector->ops->again == NULL || tried->status >= 0 || *tried->tries >= NKVI_AGAIN_MAX ||
+        nkvi_now_ns() >= tried->deadline_ns) {
+        return NKVI_AGAIN_NOT;
+    }
+    nkvi_again again =
+        connector->ops->again(connector, tried->peer, tried->status, tried->reply, there);
+    if (again == NKVI_AGAIN_NOT) {
+        return again;
+    }
+    bool many = ++*tried->tries > NKVI_AGAIN_AT_ONCE;
+    nkvi_count_add(&client->counters, NKVI_C_AGAIN, 1);
+    return again == NKVI_AGAIN_NOW && many ? NKVI_AGAIN_LATER : again;
+}
+
+void nkvi_pause_send(nkv_client *client, nkvi_waiter *waiter)
+{
+    pthread_mutex_lock(&client->flights.mu);
+    bool closing = atomic_load(&client->closing);
+    if (!closing) {
+        nkvi_list_push(&client->pauses, &waiter->node);
+    }
+    pthread_mutex_unlock(&client->flights.mu);
+    if (closing) {
+        nkv_error error;
+        (void)nkvi_fail(&error, NKV_ECLOSED, "the client is being destroyed");
+        waiter->wake(waiter, NKV_ECLOSED, NULL, &error);
+    }
+}
+
+void nkvi_pauses_wake(nkv_client *client, nkv_status status)
+{
+    nkv_error error = {.status = NKV_OK};
+    if (status < 0) {
+        (void)nkvi_fail(&error, status, "%s", nkv_status_text(status));
+    }
+    nkvi_waiters_wake(&client->flights, &client->pauses, status, NULL, &error);
+}
+
+void nkvi_again_hear(nkv_client *client, nkvi_peer *peer, const nkv_reply *error)
+{
+    nkvi_connector *connector = client->connector;
+    if (connector->ops->hear != NULL) {
+        connector->ops->hear(connector, peer, error);
+    }
+}
