@@ -86,9 +86,10 @@ static nkv_status set_time(nkvi_url_parser *p, const option *o, nkv_str text)
 static nkv_status set_visible(nkvi_url_parser *p, const option *o, char **value)
 {
     char **slot = (char **)(void *)((char *)p->url + o->offset);
+    nkv_str text = nkv_cstr(*value);
 
-    for (const char *c = *value; *c != '\0'; c++) {
-        if (*c < '!' || *c > '~') {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '!' || text.data[i] > '~') {
             return nkvi_url_bad(p, o->name, "visible ASCII characters are allowed, no blanks");
         }
     }
