@@ -166,6 +166,15 @@ class _Options(ctypes.Structure):
         ("chunk_size", ctypes.c_int64),
         ("bulk_window_bytes", ctypes.c_int64),
         ("bulk_at_once", ctypes.c_int64),
+        ("service_name", ctypes.c_char_p),
+        ("sentinel_username", ctypes.c_char_p),
+        ("sentinel_password", ctypes.c_char_p),
+        ("sentinel_timeout_ms", ctypes.c_int64),
+        ("topology_max_age_ms", ctypes.c_int64),
+        ("address_map", ctypes.c_char_p),
+        ("read_from", ctypes.c_int),
+        ("replica_max_ttl_ms", ctypes.c_int64),
+        ("resend_writes", ctypes.c_int),
     ]
 
 

@@ -35,6 +35,16 @@ typedef enum nkv_level {
                               acknowledged before the call began is seen */
 } nkv_level;
 
+/* Which server answers a read, of a cluster's shard or a sentinel's service.  A replica's answer is
+ * as fresh as the replica. */
+typedef enum nkv_read_from {
+    NKV_READ_DEFAULT = 0,        /* the URL's, else the primary */
+    NKV_READ_PRIMARY = 1,        /* the primary */
+    NKV_READ_PREFER_REPLICA = 2, /* a replica; while there is none, the primary */
+    NKV_READ_REPLICA = 3,        /* a replica or nobody */
+    NKV_READ_NEAREST = 4         /* whichever answers fastest */
+} nkv_read_from;
+
 /* Where an answer came from. */
 typedef enum nkv_from {
     NKV_FROM_SERVER = 0, /* asked for by this call */
@@ -60,7 +70,11 @@ typedef int (*nkv_cacheable_fn)(nkv_str key, int argc, const nkv_str *argv, void
  * given. */
 typedef struct nkv_options {
     size_t struct_size; /* filled by nkv_options_init() */
-    const char *url; /* redis://[[user][:password]@]host[:port][/db] · unix://[…@]/path[?db=N] */
+    /* one server  redis://[[user][:password]@]host[:port][/db] · unix://[…@]/path[?db=N]
+     * a cluster   redis-cluster://[…@]host:port,host:port,… · redis://, with such a list
+     * sentinels   redis-sentinel://[…@]host:port,host:port,…[/service[/db]]
+     * With rediss for redis: the same, over TLS. */
+    const char *url;
     const char *username, *password; /* win over those of the URL */
     const char *client_name;         /* CLIENT SETNAME; default "nearkv" */
     int db;                          /* wins over the URL's; default -1: the URL's */
@@ -93,6 +107,23 @@ typedef struct nkv_options {
     int64_t bulk_at_once; /* bulk lanes at work at the same time; default 0: all of them, but of a
                                 * server on this machine (a unix socket, a loopback address) one
                                 * less than the process has processors */
+    const char *service_name; /* sentinel; NULL: the URL's, else REDIS_SERVICE_NAME of the
+                               * environment, else "redismaster" */
+    const char *sentinel_username, *sentinel_password; /* of the sentinels; NULL: none */
+    int64_t sentinel_timeout_ms; /* of a question to a sentinel; 0: the URL's, else REDIS_TIMEOUT
+                                  * of the environment, in seconds, else 1000 */
+    int64_t topology_max_age_ms; /* how old a node's own word on its hash slots or its role may be
+                                  * before nothing that it vouched for is served; default 10000;
+                                  * at least 100 */
+    const char *address_map; /* "announced=reachable,…": where the nodes of a cluster or the servers
+                              * of sentinels are, if not where they say, as in containers:
+                              * host:port=host:port, host=host (the port stays), *=host; NULL: the
+                              * URL's, else where they say */
+    nkv_read_from read_from;    /* which server answers reads; default NKV_READ_DEFAULT */
+    int64_t replica_max_ttl_ms; /* bound on the age of answers that a replica gave; default -1:
+                                 * max_ttl_ms */
+    int resend_writes; /* 1: a SET or DEL whose connection was lost before its answer is sent again
+                        * within its deadline; it may then be executed twice; default 0 */
     /* since 0.2: new fields only below this line */
 } nkv_options;
 
@@ -125,9 +156,10 @@ typedef struct nkv_result {
 } nkv_result;
 
 /* Makes a client and starts connecting; does not wait for the server.  options: copied; NULL: all
- * defaults (redis://localhost:6379/0).
- * Returns NKV_OK · NKV_EINVAL (error names option or part of the URL) · NKV_ENOTSUP (rediss://) ·
- * NKV_ENOMEM · NKV_ECONN (no thread, no descriptor).
+ * defaults (redis://localhost:6379/0).  With sentinels the environment is read (REDIS_SERVICE_NAME,
+ * REDIS_TIMEOUT) where neither options nor URL say: nobody may change it meanwhile.
+ * Returns NKV_OK · NKV_EINVAL (error names option, variable or part of the URL) · NKV_ENOTSUP (TLS;
+ * clusters and sentinels) · NKV_ENOMEM · NKV_ECONN (no thread, no descriptor).
  * Thread  [any]; with options.loop: the thread that runs the loop.  Since 0.1 */
 NKV_API NKV_NODISCARD nkv_status nkv_client_create(const nkv_options *options, nkv_client **out,
                                                    nkv_error *error);

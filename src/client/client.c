@@ -15,6 +15,7 @@
 #include "client/again.h"
 #include "client/async.h"
 #include "client/client_int.h"
+#include "client/merge.h"
 #include "client/options.h"
 #include "client/read.h"
 #include "conn/foreign.h"
@@ -113,9 +114,19 @@ static size_t kept_size(const char *text)
 static nkv_status keep_strings(nkv_client *client, nkv_error *error)
 {
     nkv_options *options = &client->options;
-    size_t size = kept_size(options->url) + kept_size(options->username) +
-                  kept_size(options->password) + kept_size(options->client_name);
-    size += options->prefixes_len * sizeof(char *);
+    const char **const texts[] = {&options->url,
+                                  &options->username,
+                                  &options->password,
+                                  &options->client_name,
+                                  &options->service_name,
+                                  &options->sentinel_username,
+                                  &options->sentinel_password,
+                                  &options->address_map};
+    const size_t texts_len = sizeof texts / sizeof texts[0];
+    size_t size = options->prefixes_len * sizeof(char *);
+    for (size_t i = 0; i < texts_len; i++) {
+        size += kept_size(*texts[i]);
+    }
     for (size_t i = 0; i < options->prefixes_len; i++) {
         size += kept_size(options->prefixes[i]);
     }
@@ -130,10 +141,9 @@ static nkv_status keep_strings(nkv_client *client, nkv_error *error)
         prefixes[i] = keep(&at, options->prefixes[i]);
     }
     options->prefixes = options->prefixes_len > 0 ? prefixes : NULL;
-    options->url = keep(&at, options->url);
-    options->username = keep(&at, options->username);
-    options->password = keep(&at, options->password);
-    options->client_name = keep(&at, options->client_name);
+    for (size_t i = 0; i < texts_len; i++) {
+        *texts[i] = keep(&at, *texts[i]);
+    }
     return NKV_OK;
 }
 
@@ -337,7 +347,7 @@ static void client_free(nkv_client *client)
     nkv_cache_release(client->cache);
     nkvi_url_clear(&client->url);
     if (client->strings != NULL) {
-        explicit_bzero(client->strings, client->strings_size); /* the password is among them */
+        explicit_bzero(client->strings, client->strings_size); /* passwords are among them */
         nkvi_free(client->strings);
     }
     nkvi_flights_clear(&client->flights);
@@ -355,8 +365,10 @@ static nkv_status client_open(nkv_client *client, const nkv_connector *own,
         return status;
     }
     merge_url(client);
-    status =
-        nkvi_options_check(&client->options, error); /* what the URL gave is bound by the same */
+    status = nkvi_merge_topology(&client->options, &client->url, error);
+    if (status == NKV_OK) { /* what the URL gave is bound by the same */
+        status = nkvi_options_check(&client->options, error);
+    }
     if (status != NKV_OK) {
         return status;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "base/url.h"
 
 #define AT(field) offsetof(nkv_options, field)
 #define MS_MAX    9.2e12 /* 292 years in ms: a deadline in ns still fits 64 bits with room */
@@ -13,7 +14,10 @@
 
 const nkvi_option nkvi_options_table[] = {
     {"url", NKVI_OPTION_TEXT, AT(url), 0, 0, 0, "",
-     "`redis://[[user][:password]@]host[:port][/db]` or `unix://[[user][:password]@]/path[?db=N]`; "
+     "one server: `redis://[[user][:password]@]host[:port][/db]` or "
+     "`unix://[[user][:password]@]/path[?db=N]`; a cluster: "
+     "`redis-cluster://[[user][:password]@]host:port,host:port,…` or the same list behind "
+     "`redis://`; sentinels: `redis-sentinel://[[user][:password]@]host:port,…[/service[/db]]`; "
      "NULL is `redis://localhost:6379/0`"},
     {"username", NKVI_OPTION_TEXT, AT(username), 0, 0, 0, "",
      "ACL user; wins over the URL's; without a password it is one that needs none"},
@@ -21,23 +25,49 @@ const nkvi_option nkvi_options_table[] = {
     {"client_name", NKVI_OPTION_TEXT, AT(client_name), 0, 0, 0, "",
      "name of the connections at the server (CLIENT SETNAME); NULL is `nearkv`"},
     {"db", NKVI_OPTION_INT, AT(db), -1, 2147483647, -1, "", "database; -1: the URL's, else 0"},
+    {"service_name", NKVI_OPTION_TEXT, AT(service_name), 0, 0, 0, "",
+     "sentinels: what they call the servers, 1 to 255 visible ASCII characters; NULL is the URL's, "
+     "else the environment's `REDIS_SERVICE_NAME`, else `redismaster`"},
+    {"sentinel_username", NKVI_OPTION_TEXT, AT(sentinel_username), 0, 0, 0, "",
+     "ACL user at the sentinels, which is not that of the servers"},
+    {"sentinel_password", NKVI_OPTION_TEXT, AT(sentinel_password), 0, 0, 0, "",
+     "password at the sentinels; NULL: none"},
+    {"address_map", NKVI_OPTION_TEXT, AT(address_map), 0, 0, 0, "",
+     "clusters and sentinels: `announced=reachable,…`, where nodes are if not where they say, as "
+     "in containers: `host:port=host:port`, `host=host` (the port stays) or `*=host`; NULL is the "
+     "URL's, else where they say"},
+    {"read_from", NKVI_OPTION_ENUM, AT(read_from), 0, NKV_READ_NEAREST, NKV_READ_DEFAULT, "",
+     "which server of a cluster's shard or of a sentinel's service answers reads: 0 the URL's, "
+     "else 1; 1 the primary, 2 a replica or, without one, the primary, 3 a replica alone, 4 the "
+     "nearest; a replica's answer is as fresh as the replica"},
     {"timeout_ms", NKVI_OPTION_INT64, AT(timeout_ms), 1, MS_MAX, 5000, "ms",
      "deadline of every call"},
     {"connect_timeout_ms", NKVI_OPTION_INT64, AT(connect_timeout_ms), 1, MS_MAX, 2000, "ms",
      "one attempt to connect, handshake included"},
+    {"sentinel_timeout_ms", NKVI_OPTION_INT64, AT(sentinel_timeout_ms), 0, MS_MAX, 0, "ms",
+     "one question to a sentinel, connecting included; 0: the URL's, else the environment's "
+     "`REDIS_TIMEOUT` (seconds), else 1000"},
     {"max_idle_ms", NKVI_OPTION_INT64, AT(max_idle_ms), 10, MS_MAX, 5000, "ms",
      "a node silent for so long vouches for nothing; a PING is sent after half of it, and the "
      "connection is given up after twice of it"},
+    {"topology_max_age_ms", NKVI_OPTION_INT64, AT(topology_max_age_ms), 100, MS_MAX, 10000, "ms",
+     "clusters and sentinels: how old a node's own word on its hash slots or its role may become "
+     "before nothing that it vouched for is served"},
     {"max_ttl_ms", NKVI_OPTION_INT64, AT(max_ttl_ms), -1, MS_MAX, 600000, "ms",
      "bound on the age of any cached answer, whatever the key's own expiry; -1: none; 0: nothing "
      "is "
      "cached"},
     {"negative_ttl_ms", NKVI_OPTION_INT64, AT(negative_ttl_ms), -1, MS_MAX, -1, "ms",
      "the same for «does not exist»; -1: as max_ttl_ms; 0: not cached"},
+    {"replica_max_ttl_ms", NKVI_OPTION_INT64, AT(replica_max_ttl_ms), -1, MS_MAX, -1, "ms",
+     "bound on the age of cached answers that a replica gave; -1: as max_ttl_ms; 0: not cached"},
     {"backoff_min_ms", NKVI_OPTION_INT64, AT(backoff_min_ms), 1, MS_MAX, 50, "ms",
      "first pause before connecting again"},
     {"backoff_max_ms", NKVI_OPTION_INT64, AT(backoff_max_ms), 1, MS_MAX, 2000, "ms",
      "longest pause before connecting again"},
+    {"resend_writes", NKVI_OPTION_INT, AT(resend_writes), 0, 1, 0, "",
+     "1: a `SET` or `DEL` whose connection was lost before its answer is sent again within its "
+     "deadline; it may then be executed twice"},
     {"audit_ms", NKVI_OPTION_INT64, AT(audit_ms), 0, MS_MAX, 5000, "ms",
      "how often the server is asked (`CLIENT TRACKINGINFO`) whether it still tracks the "
      "connection; if not, all that it vouched for is dropped and tracking is turned on anew; 0: "
@@ -127,7 +157,8 @@ double nkvi_option_value(const nkvi_option *option, const void *options)
     return 0;
 }
 
-_Static_assert(sizeof(nkv_policy) == sizeof(int) && sizeof(nkv_level) == sizeof(int),
+_Static_assert(sizeof(nkv_policy) == sizeof(int) && sizeof(nkv_level) == sizeof(int) &&
+                   sizeof(nkv_read_from) == sizeof(int),
                "enum options are read as int");
 
 static void set_initial(const nkvi_option *option, void *options)
@@ -175,6 +206,31 @@ void nkv_call_init_sized(nkv_call *call, size_t size)
     call->struct_size = size;
 }
 
+/* The rules that no single row can tell. */
+static nkv_status check_together(const nkv_options *options, nkv_error *error)
+{
+    if (options->backoff_min_ms > options->backoff_max_ms) {
+        return nkvi_fail(error, NKV_EINVAL,
+                         "option backoff_min_ms (%lld) is above backoff_max_ms (%lld)",
+                         (long long)options->backoff_min_ms, (long long)options->backoff_max_ms);
+    }
+    if (options->service_name != NULL && !nkvi_url_is_service(options->service_name)) {
+        return nkvi_fail(error, NKV_EINVAL,
+                         "option service_name: 1 to 255 visible ASCII characters are allowed, no "
+                         "blanks");
+    }
+    if (options->prefixes_len > 0 && options->prefixes == NULL) {
+        return nkvi_fail(error, NKV_EINVAL, "option prefixes is NULL but prefixes_len is %zu",
+                         options->prefixes_len);
+    }
+    for (size_t i = 0; i < options->prefixes_len; i++) {
+        if (options->prefixes[i] == NULL) {
+            return nkvi_fail(error, NKV_EINVAL, "option prefixes[%zu] is NULL", i);
+        }
+    }
+    return NKV_OK;
+}
+
 nkv_status nkvi_options_check(const nkv_options *options, nkv_error *error)
 {
     for (size_t i = 0; i < nkvi_options_count; i++) {
@@ -189,19 +245,5 @@ nkv_status nkvi_options_check(const nkv_options *options, nkv_error *error)
                              row->unit);
         }
     }
-    if (options->backoff_min_ms > options->backoff_max_ms) {
-        return nkvi_fail(error, NKV_EINVAL,
-                         "option backoff_min_ms (%lld) is above backoff_max_ms (%lld)",
-                         (long long)options->backoff_min_ms, (long long)options->backoff_max_ms);
-    }
-    if (options->prefixes_len > 0 && options->prefixes == NULL) {
-        return nkvi_fail(error, NKV_EINVAL, "option prefixes is NULL but prefixes_len is %zu",
-                         options->prefixes_len);
-    }
-    for (size_t i = 0; i < options->prefixes_len; i++) {
-        if (options->prefixes[i] == NULL) {
-            return nkvi_fail(error, NKV_EINVAL, "option prefixes[%zu] is NULL", i);
-        }
-    }
-    return NKV_OK;
+    return check_together(options, error);
 }

@@ -32,6 +32,42 @@ Test(client_options, defaults_are_those_of_the_manual)
     cr_assert_eq(options.db, -1);
 }
 
+Test(client_options, defaults_of_clusters_and_sentinels)
+{
+    cr_assert_null(options.service_name);
+    cr_assert_null(options.sentinel_username);
+    cr_assert_null(options.sentinel_password);
+    cr_assert_null(options.address_map);
+    cr_assert_eq(options.sentinel_timeout_ms, 0);
+    cr_assert_eq(options.topology_max_age_ms, 10000);
+    cr_assert_eq(options.read_from, NKV_READ_DEFAULT);
+    cr_assert_eq(options.replica_max_ttl_ms, -1);
+    cr_assert_eq(options.resend_writes, 0);
+}
+
+Test(client_options, bounds_of_clusters_and_sentinels)
+{
+    options.topology_max_age_ms = 100;
+    options.read_from = NKV_READ_NEAREST;
+    options.resend_writes = 1;
+    options.service_name = "my-master";
+    cr_assert_eq(nkvi_options_check(&options, &error), NKV_OK, "%s", error.text);
+    options.topology_max_age_ms = 99;
+    cr_assert_eq(nkvi_options_check(&options, &error), NKV_EINVAL);
+    cr_assert_not_null(strstr(error.text, "topology_max_age_ms is 99; allowed is 100 to"));
+    setup();
+    options.read_from = (nkv_read_from)5;
+    cr_assert_eq(nkvi_options_check(&options, &error), NKV_EINVAL);
+    cr_assert_not_null(strstr(error.text, "read_from is 5; allowed is 0 to 4"), "%s", error.text);
+    static const char *const services[] = {"", "my master", "a\n"};
+    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
+        setup();
+        options.service_name = services[i];
+        cr_assert_eq(nkvi_options_check(&options, &error), NKV_EINVAL);
+        cr_assert_not_null(strstr(error.text, "option service_name: 1 to 255"), "%s", error.text);
+    }
+}
+
 /* Every numeric row refuses what lies just outside its range, and names itself. */
 Test(client_options, every_row_refuses_what_is_out_of_range_by_name)
 {
@@ -103,6 +139,18 @@ Test(client_options, a_shorter_struct_of_an_older_caller_is_not_written_behind)
     for (size_t i = old; i < sizeof memory; i++) {
         cr_assert_eq(memory[i], 0x55, "byte %zu", i);
     }
+}
+
+/* A program that was compiled before there were clusters. */
+Test(client_options, options_without_the_newest_fields_are_taken)
+{
+    nkv_options whole;
+    nkv_client *client = NULL;
+    memset(&whole, 0x55, sizeof whole); /* what lies behind the older struct is not read */
+    nkv_options_init_sized(&whole, offsetof(nkv_options, service_name));
+    whole.url = "unix:///nowhere/nothing.sock";
+    cr_assert_eq(nkv_client_create(&whole, &client, &error), NKV_OK, "%s", error.text);
+    nkv_client_destroy(client);
 }
 
 Test(client_options, every_row_has_a_text)
