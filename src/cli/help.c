@@ -38,6 +38,11 @@ static const char environment[] =
     "\n"
     "environment:\n"
     "  NEARKV_PASSWORD      the password, unless an option or the URL has one\n"
+    "  NEARKV_SENTINEL_PASSWORD\n"
+    "                       the password at sentinels, unless an option has one\n"
+    "  REDIS_SERVICE_NAME   what sentinels call the servers, and\n"
+    "  REDIS_TIMEOUT        the seconds for a question to one, unless an option or the\n"
+    "                       URL says\n"
     "  NEARKV_REDIS_SERVER  path of the server that --embedded starts; else it\n"
     "                       is the first redis-server or valkey-server in PATH\n"
     "  TMPDIR               where --embedded makes its directory; default /tmp\n";
@@ -186,7 +191,12 @@ static const char lmcache_status[] =
     "  128 + N  ended by signal N\n"
     "\n"
     "environment:\n"
-    "  NEARKV_PASSWORD      the password, unless an option or the URL has one\n";
+    "  NEARKV_PASSWORD      the password, unless an option or the URL has one\n"
+    "  NEARKV_SENTINEL_PASSWORD\n"
+    "                       the password at sentinels, unless an option has one\n"
+    "  REDIS_SERVICE_NAME   what sentinels call the servers, and\n"
+    "  REDIS_TIMEOUT        the seconds for a question to one, unless an option or the\n"
+    "                       URL says\n";
 
 bool nkvi_help_text(nkvi_out *out, const char *topic)
 {

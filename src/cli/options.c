@@ -44,8 +44,11 @@ typedef struct row {
 
 static const row rows[] = {
     {"url", "URL", TEXT, TO(url), ALL, NULL, 0, 0,
-     "redis://[[user][:password]@]host[:port][/db] or unix://[[user][:password]@]/path[?db=N]; "
-     "default redis://localhost:6379"},
+     "one server: redis://[[user][:password]@]host[:port][/db] or "
+     "unix://[[user][:password]@]/path[?db=N]; a cluster: "
+     "redis-cluster://[[user][:password]@]host:port,host:port; sentinels: "
+     "redis-sentinel://[[user][:password]@]host:port,host:port[/service[/db]]; default "
+     "redis://localhost:6379"},
     {"embedded", NULL, FLAG, TO(embedded), BOTH, NULL, 0, 0,
      "start a private redis-server on a unix socket in a directory of its own, and stop it at the "
      "end, however the end comes"},
@@ -58,6 +61,29 @@ static const row rows[] = {
     {"password-env", "NAME", TEXT, TO(password_env), ALL, NKVI_SECRET_ENV, 0, 0,
      "the password is the value of this environment variable, if no other is given; one that is "
      "named here must be set"},
+    {"service-name", "NAME", TEXT, TO(service_name), ALL, NULL, 0, 0,
+     "what sentinels call the servers; wins over the URL's; default: REDIS_SERVICE_NAME of the "
+     "environment, else redismaster"},
+    {"sentinel-username", "NAME", TEXT, TO(sentinel_username), ALL, NULL, 0, 0,
+     "user at the sentinels, which is not that of the servers"},
+    {"sentinel-password-file", "FILE", TEXT, TO(sentinel_password_file), ALL, NULL, 0, 0,
+     "the password at the sentinels is the first line of this file"},
+    {"sentinel-password-env", "NAME", TEXT, TO(sentinel_password_env), ALL,
+     NKVI_SECRET_SENTINEL_ENV, 0, 0,
+     "the password at the sentinels is the value of this environment variable, if there is no "
+     "file; one that is named here must be set"},
+    {"address-map", "MAP", TEXT, TO(address_map), ALL, NULL, 0, 0,
+     "announced=reachable,...: where the servers of a cluster or of sentinels are if not where "
+     "they say, as in containers: host:port=host:port, host=host (the port stays), *=host; wins "
+     "over the URL's"},
+    {"read-from", "default|primary|prefer-replica|replica|nearest", CHOICE, TO(read_from), ALL,
+     NULL, 0, 0,
+     "which server of a cluster's shard or of a sentinel's service answers reads: the primary; a "
+     "replica, or the primary without one; a replica alone; the nearest; default: what the URL "
+     "says, else the primary"},
+    {"resend-writes", NULL, FLAG, TO(resend_writes), BOTH, NULL, 0, 0,
+     "send a SET or DEL again whose connection was lost before its answer; it may then be executed "
+     "twice"},
     {"db", "N", INTEGER, TO(db), ALL, "-1", -1, INT32_MAX, "database; -1: the URL's"},
     {"client-name", "NAME", TEXT, TO(client_name), ALL, NULL, 0, 0,
      "what CLIENT LIST shows; default nearkv"},
@@ -66,6 +92,9 @@ static const row rows[] = {
      "deadline of an operation; every file of put and get is one"},
     {"connect-timeout", "TIME", TIME, TO(connect_timeout_ms), ALL, "2", 1, DAY_MS,
      "deadline of a connection attempt"},
+    {"sentinel-timeout", "TIME", TIME, TO(sentinel_timeout_ms), ALL, "0", 0, DAY_MS,
+     "deadline of a question to a sentinel; 0: the URL's, else REDIS_TIMEOUT of the environment, "
+     "else 1"},
     {"no-cache", NULL, FLAG, TO(no_cache), NKVI_FOR_SHELL, NULL, 0, 0,
      "cache nothing: every command goes to the server"},
     {"max-keys", "N", INTEGER, TO(keys_max), BOTH, "4096", -1, UINT32_MAX,
@@ -74,10 +103,15 @@ static const row rows[] = {
      "bytes cached at most, all overhead included; -1: no limit, 0: cache nothing"},
     {"max-idle", "TIME", TIME, TO(idle_max_ms), BOTH, "5", 10, DAY_MS,
      "silence of a server after which nothing it vouched for is served"},
+    {"topology-max-age", "TIME", TIME, TO(topology_age_max_ms), BOTH, "10", 100, DAY_MS,
+     "age of a server's own word on its hash slots or its role after which nothing it vouched for "
+     "is served"},
     {"max-ttl", "TIME", TIME, TO(ttl_max_ms), BOTH, "600", -1000, MANY,
      "age at which an answer is of no use any more; -1: no limit"},
     {"negative-ttl", "TIME", TIME, TO(negative_ttl_ms), BOTH, "-1", -1000, MANY,
      "the same for «does not exist»; -1: as --max-ttl"},
+    {"replica-max-ttl", "TIME", TIME, TO(replica_ttl_max_ms), BOTH, "-1", -1000, MANY,
+     "age at which an answer that a replica gave is of no use any more; -1: as --max-ttl"},
     {"policy", "lru|s3fifo", CHOICE, TO(policy), BOTH, "lru", 0, 0,
      "which key leaves a full cache"},
     {"strict", NULL, FLAG, TO(strict), BOTH, NULL, 0, 0,
@@ -401,7 +435,10 @@ static void take_rest(nkvi_settings *settings, arguments *in)
 /* Whether a word is the address of a server rather than the name of something. */
 static bool is_address(const char *word)
 {
-    static const char *const schemes[] = {"redis://", "rediss://", "unix://"};
+    static const char *const schemes[] = {
+        "redis://",           "rediss://",         "unix://",           "redis-cluster://",
+        "rediss-cluster://",  "redis+cluster://",  "rediss+cluster://", "redis-sentinel://",
+        "rediss-sentinel://", "redis+sentinel://", "rediss+sentinel://"};
 
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         if (strncmp(word, schemes[i], strlen(schemes[i])) == 0) {
@@ -565,6 +602,10 @@ void nkvi_settings_clear(nkvi_settings *settings)
             }
             free(texts->text);
         }
+    }
+    if (settings->sentinel_password != NULL) {
+        nkvi_secret_wipe(settings->sentinel_password);
+        free(settings->sentinel_password);
     }
     *settings = (nkvi_settings){0};
 }

@@ -34,14 +34,17 @@ typedef struct nkvi_texts {
 typedef struct nkvi_settings {
     /* where */
     char *url, *username, *password, *password_file, *password_env, *client_name;
-    int64_t db;
+    char *service_name, *sentinel_username, *sentinel_password_file, *sentinel_password_env;
+    char *address_map;
+    int64_t db, read_from, resend_writes;
     int64_t embedded;
     /* the cache */
     int64_t keys_max, bytes_max, idle_max_ms, ttl_max_ms, negative_ttl_ms;
+    int64_t topology_age_max_ms, replica_ttl_max_ms;
     double confidence;
     int64_t dynamic_confidence, no_cache, policy, strict, level;
     nkvi_texts prefixes;
-    int64_t timeout_ms, connect_timeout_ms;
+    int64_t timeout_ms, connect_timeout_ms, sentinel_timeout_ms;
     /* output */
     int64_t json;
     /* replay */
@@ -53,6 +56,7 @@ typedef struct nkvi_settings {
     int64_t layout, padding, ttl_ms, chunk_bytes, verify_payload;
     char *meta, *meta_file;
     /* not in the table */
+    char *sentinel_password; /* see secret.h */
     int64_t help;
     char **rest; /* lmcache: the words that are no options; else those behind "--"; argv's */
     size_t rest_n;

@@ -67,14 +67,23 @@ bool nkvi_secret_in_url(const char *url)
     return found;
 }
 
+/* Where a password may come from. */
+typedef struct source {
+    const char *option;   /* "password": its file is that of --password-file, and so on */
+    const char *standard; /* the variable that need not be set                          */
+    const char *file, *variable;
+    bool wanted; /* the variable is to be used, if there is no file                     */
+    char **password;
+} source;
+
 /* The first line of the file, without its end. */
-static bool read_first_line(nkvi_settings *settings, nkvi_out *error)
+static bool read_first_line(const source *from, nkvi_out *error)
 {
     char line[PASSWORD_BYTES_MAX + 2];
-    FILE *file = fopen(settings->password_file, "re");
+    FILE *file = fopen(from->file, "re");
 
     if (file == NULL) {
-        nkvi_out_printf(error, "nearkv: --password-file %s: %s\n", settings->password_file,
+        nkvi_out_printf(error, "nearkv: --%s-file %s: %s\n", from->option, from->file,
                         strerrordesc_np(errno));
         return false;
     }
@@ -84,37 +93,68 @@ static bool read_first_line(nkvi_settings *settings, nkvi_out *error)
     size_t len = read ? strcspn(line, "\r\n") : 0;
     if (len == 0 || len > PASSWORD_BYTES_MAX) {
         nkvi_out_printf(error,
-                        "nearkv: --password-file %s: its first line must be the password, 1 to %d "
+                        "nearkv: --%s-file %s: its first line must be the password, 1 to %d "
                         "bytes\n",
-                        settings->password_file, PASSWORD_BYTES_MAX);
+                        from->option, from->file, PASSWORD_BYTES_MAX);
         return false;
     }
-    settings->password = nkvi_must_copy(line, len);
+    *from->password = nkvi_must_copy(line, len);
     explicit_bzero(line, sizeof line);
     return true;
 }
 
-bool nkvi_secret_find(nkvi_settings *settings, nkvi_out *error)
+static bool read_file(const source *from, nkvi_out *error)
 {
-    char *value = getenv(settings->password_env);
-    bool wanted = !settings->embedded && settings->password == NULL &&
-                  settings->password_file == NULL && !nkvi_secret_in_url(settings->url);
+    return from->file == NULL || *from->password != NULL || read_first_line(from, error);
+}
 
-    if (wanted && (value == NULL || *value == '\0') &&
-        strcmp(settings->password_env, NKVI_SECRET_ENV) != 0) {
-        nkvi_out_printf(error, "nearkv: --password-env %s: it is not set\n",
-                        settings->password_env);
-        return false;
+static bool copy_variable(const source *from, nkvi_out *error)
+{
+    const char *value = getenv(from->variable);
+    bool given = value != NULL && *value != '\0';
+
+    if (!from->wanted || from->file != NULL || *from->password != NULL) {
+        return true;
     }
-    if (value != NULL && *value != '\0') {
-        if (wanted) {
-            settings->password = nkvi_must_copy_text(value);
-        }
+    if (given) {
+        *from->password = nkvi_must_copy_text(value);
+        return true;
+    }
+    if (strcmp(from->variable, from->standard) == 0) {
+        return true;
+    }
+    nkvi_out_printf(error, "nearkv: --%s-env %s: it is not set\n", from->option, from->variable);
+    return false;
+}
+
+static void forget_variable(const char *name)
+{
+    char *value = getenv(name);
+
+    if (value != NULL) {
         nkvi_secret_wipe(value);
     }
-    unsetenv(settings->password_env);
-    if (settings->password == NULL && settings->password_file != NULL) {
-        return read_first_line(settings, error);
-    }
-    return true;
+    unsetenv(name);
+}
+
+bool nkvi_secret_find(nkvi_settings *settings, nkvi_out *error)
+{
+    const source servers = {"password",
+                            NKVI_SECRET_ENV,
+                            settings->password_file,
+                            settings->password_env,
+                            !settings->embedded && !nkvi_secret_in_url(settings->url),
+                            &settings->password};
+    const source sentinels = {"sentinel-password",
+                              NKVI_SECRET_SENTINEL_ENV,
+                              settings->sentinel_password_file,
+                              settings->sentinel_password_env,
+                              !settings->embedded,
+                              &settings->sentinel_password};
+    /* Both may be the same variable. */
+    bool copied = copy_variable(&servers, error) && copy_variable(&sentinels, error);
+
+    forget_variable(servers.variable);
+    forget_variable(sentinels.variable);
+    return copied && read_file(&servers, error) && read_file(&sentinels, error);
 }

@@ -145,6 +145,87 @@ Test(cli_options, ways_of_the_cache_reach_the_library)
     nkvi_settings_clear(&settings);
 }
 
+Test(cli_options, defaults_of_clusters_and_sentinels)
+{
+    nkvi_settings settings = parsed(NKVI_FOR_LS, "");
+    nkv_options options;
+
+    nkvi_options_client(&settings, &options);
+    cr_assert_null(options.service_name);
+    cr_assert_null(options.sentinel_username);
+    cr_assert_null(options.sentinel_password);
+    cr_assert_null(options.address_map);
+    cr_assert_eq(options.sentinel_timeout_ms, 0);
+    cr_assert_eq(options.topology_max_age_ms, 10000);
+    cr_assert_eq(options.read_from, NKV_READ_DEFAULT);
+    cr_assert_eq(options.replica_max_ttl_ms, -1);
+    cr_assert_eq(options.resend_writes, 0);
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_options, clusters_and_sentinels_reach_the_library)
+{
+    nkvi_settings settings =
+        parsed(NKVI_FOR_SHELL, "--url redis-sentinel://h1:1,h2:2/s --service-name=t "
+                               "--sentinel-username u --sentinel-timeout 250ms --resend-writes");
+    nkv_options options;
+
+    settings.sentinel_password = strdup("pw");
+    nkvi_options_client(&settings, &options);
+    cr_assert_str_eq(options.url, "redis-sentinel://h1:1,h2:2/s");
+    cr_assert_str_eq(options.service_name, "t");
+    cr_assert_str_eq(options.sentinel_username, "u");
+    cr_assert_str_eq(options.sentinel_password, "pw");
+    cr_assert_eq(options.sentinel_timeout_ms, 250);
+    cr_assert_eq(options.resend_writes, 1);
+    nkvi_settings_clear(&settings);
+    cr_assert_null(settings.sentinel_password);
+
+    settings = parsed(NKVI_FOR_REPLAY, "--synthetic --topology-max-age 2 --replica-max-ttl=3 "
+                                       "--address-map a:1=b:2,*=c --read-from prefer-replica");
+    nkvi_options_client(&settings, &options);
+    cr_assert_eq(options.topology_max_age_ms, 2000);
+    cr_assert_eq(options.replica_max_ttl_ms, 3000);
+    cr_assert_str_eq(options.address_map, "a:1=b:2,*=c");
+    cr_assert_eq(options.read_from, NKV_READ_PREFER_REPLICA);
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_options, every_word_of_read_from_is_its_option)
+{
+    static const struct {
+        const char *line;
+        nkv_read_from want;
+    } rows[] = {{"--read-from default", NKV_READ_DEFAULT},
+                {"--read-from primary", NKV_READ_PRIMARY},
+                {"--read-from prefer-replica", NKV_READ_PREFER_REPLICA},
+                {"--read-from replica", NKV_READ_REPLICA},
+                {"--read-from nearest", NKV_READ_NEAREST}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        nkvi_settings settings = parsed(NKVI_FOR_GET, rows[i].line);
+        nkv_options options;
+        nkvi_options_client(&settings, &options);
+        cr_assert_eq(options.read_from, rows[i].want, "%s", rows[i].line);
+        nkvi_settings_clear(&settings);
+    }
+}
+
+Test(cli_options, refusals_of_clusters_and_sentinels)
+{
+    refused(NKVI_FOR_SHELL, "--read-from master",
+            "one of default|primary|prefer-replica|replica|nearest, not \"master\"");
+    refused(NKVI_FOR_SHELL, "--topology-max-age 99ms", "from 100ms to 86400, not \"99ms\"");
+    refused(NKVI_FOR_SHELL, "--sentinel-timeout -1", "from 0 to 86400");
+    refused(NKVI_FOR_SHELL, "--replica-max-ttl soon", "not \"soon\"");
+    refused(NKVI_FOR_SHELL, "--resend-writes=1", "--resend-writes takes no value");
+    /* Passwords of sentinels come from a file or the environment, so that no list shows them. */
+    refused(NKVI_FOR_SHELL, "--sentinel-password=hunter2", "--sentinel-password: no such option");
+    refused(NKVI_FOR_RM, "redis-cluster://:hunter2@h:1,h:2",
+            "redis-cluster://:*******@h:1,h:2: a server stands behind --url");
+    refused(NKVI_FOR_RM, "rediss+sentinel://h/s", "a server stands behind --url");
+}
+
 Test(cli_options, the_last_of_two_wins)
 {
     nkvi_settings settings = parsed(NKVI_FOR_SHELL, "--db 1 --db 2 --url a --url b");
@@ -186,7 +267,8 @@ Test(cli_options, contradictions_are_refused)
 Test(cli_options, a_refusal_does_not_repeat_a_password)
 {
     static const char *const lines[] = {"redis://:hunter2@h", "--pasword=hunter2",
-                                        "--embedded --url=redis://u:hunter2@h"};
+                                        "--embedded --url=redis://u:hunter2@h",
+                                        "--sentinel-password=hunter2"};
 
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         line arguments = words(lines[i]);
@@ -203,8 +285,8 @@ Test(cli_options, a_refusal_does_not_repeat_a_password)
 Test(cli_options, passwords_are_overwritten_where_they_stood)
 {
     static const char *const lines[] = {"--password hunter2", "--password=hunter2",
-                                        "--url redis://u:hunter2@h:1/0",
-                                        "--url=redis://:hunter2@h"};
+                                        "--url redis://u:hunter2@h:1/0", "--url=redis://:hunter2@h",
+                                        "--url redis-sentinel://u:hunter2@h:1,h:2/s"};
 
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         line arguments = words(lines[i]);
@@ -318,6 +400,10 @@ Test(cli_options, help_names_every_option_with_range_and_default)
     OUT_HAS(&out, "--max-keys N");
     OUT_HAS(&out, "default 4096");
     OUT_HAS(&out, "--level eventual|drain|barrier");
+    OUT_HAS(&out, "redis-cluster://[[user][:password]@]host:port,host:port;");
+    OUT_HAS(&out, "--sentinel-password-env NAME");
+    OUT_HAS(&out, "default NEARKV_SENTINEL_PASSWORD\n");
+    OUT_HAS(&out, "  REDIS_SERVICE_NAME   what sentinels call the servers");
     OUT_HAS(&out, "from 0 to 100; default 100");
     OUT_HAS(&out, ":prefix");
     cr_assert_null(memmem(out.data, out.len, "--trace", 7));

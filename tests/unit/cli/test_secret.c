@@ -37,10 +37,15 @@ Test(cli_secret, wiping_leaves_the_length_only)
 Test(cli_secret, of_a_url_only_the_password_is_wiped)
 {
     static const char *const cases[][2] = {
-        {"redis://u:pw@h:1/0", "redis://u:**@h:1/0"}, {"redis://:pw@h", "redis://:**@h"},
-        {"unix://:p@w@/tmp/s", "unix://:***@/tmp/s"}, {"redis://u@h:6379/0", "redis://u@h:6379/0"},
-        {"redis://h:6379", "redis://h:6379"},         {"redis://u:@h", "redis://u:@h"},
+        {"redis://u:pw@h:1/0", "redis://u:**@h:1/0"},
+        {"redis://:pw@h", "redis://:**@h"},
+        {"unix://:p@w@/tmp/s", "unix://:***@/tmp/s"},
+        {"redis://u@h:6379/0", "redis://u@h:6379/0"},
+        {"redis://h:6379", "redis://h:6379"},
+        {"redis://u:@h", "redis://u:@h"},
         {"nothing:at@all", "nothing:at@all"},
+        {"redis-cluster://u:p,w@a:1,b:2", "redis-cluster://u:***@a:1,b:2"},
+        {"redis-sentinel://:pw@a:1,b:2/s/1", "redis-sentinel://:**@a:1,b:2/s/1"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -137,5 +142,87 @@ Test(cli_secret, a_file_that_is_missing_or_empty_is_told)
     OUT_HAS(&error, "its first line must be the password");
     nkvi_out_clear(&error);
     unlink(path);
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_secret, sentinels_have_a_password_of_their_own)
+{
+    nkvi_settings settings = plain();
+    nkvi_out error = {0};
+
+    settings.url = strdup("redis-sentinel://:from-url@h");
+    setenv("NEARKV_PASSWORD", "from-env", 1);
+    setenv("NEARKV_SENTINEL_PASSWORD", "of-sentinels", 1);
+    cr_assert(nkvi_secret_find(&settings, &error));
+    cr_assert_null(settings.password, "the URL has it");
+    cr_assert_str_eq(settings.sentinel_password, "of-sentinels", "a URL has none of sentinels");
+    cr_assert_null(getenv("NEARKV_PASSWORD"));
+    cr_assert_null(getenv("NEARKV_SENTINEL_PASSWORD"));
+    nkvi_settings_clear(&settings);
+
+    settings = plain();
+    cr_assert(nkvi_secret_find(&settings, &error));
+    cr_assert_null(settings.password);
+    cr_assert_null(settings.sentinel_password);
+    nkvi_settings_clear(&settings);
+
+    settings = plain();
+    settings.embedded = 1;
+    setenv("NEARKV_SENTINEL_PASSWORD", "of-sentinels", 1);
+    cr_assert(nkvi_secret_find(&settings, &error));
+    cr_assert_null(settings.sentinel_password);
+    cr_assert_null(getenv("NEARKV_SENTINEL_PASSWORD"), "the server must not inherit it");
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_secret, a_file_has_the_password_of_sentinels)
+{
+    nkvi_settings settings = plain();
+    nkvi_out error = {0};
+    char *path = password_file("from-file\nsecond\n");
+
+    settings.sentinel_password_file = path;
+    setenv("NEARKV_SENTINEL_PASSWORD", "from-env", 1);
+    cr_assert(nkvi_secret_find(&settings, &error));
+    cr_assert_str_eq(settings.sentinel_password, "from-file");
+    cr_assert_null(settings.password);
+    unlink(path);
+    nkvi_settings_clear(&settings);
+
+    settings = plain();
+    settings.sentinel_password_file = strdup("/does/not/exist");
+    cr_assert_not(nkvi_secret_find(&settings, &error));
+    OUT_HAS(&error, "--sentinel-password-file /does/not/exist: ");
+    nkvi_out_clear(&error);
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_secret, one_variable_may_be_for_both)
+{
+    nkvi_settings settings = plain();
+    nkvi_out error = {0};
+
+    free(settings.sentinel_password_env);
+    settings.sentinel_password_env = strdup("NEARKV_PASSWORD");
+    setenv("NEARKV_PASSWORD", "same", 1);
+    cr_assert(nkvi_secret_find(&settings, &error));
+    cr_assert_str_eq(settings.password, "same");
+    cr_assert_str_eq(settings.sentinel_password, "same");
+    cr_assert_null(getenv("NEARKV_PASSWORD"));
+    nkvi_settings_clear(&settings);
+}
+
+Test(cli_secret, a_variable_of_sentinels_that_is_named_must_be_set)
+{
+    nkvi_settings settings = plain();
+    nkvi_out error = {0};
+
+    free(settings.sentinel_password_env);
+    settings.sentinel_password_env = strdup("NEARKV_NO_SUCH");
+    setenv("NEARKV_PASSWORD", "from-env", 1);
+    cr_assert_not(nkvi_secret_find(&settings, &error));
+    OUT_HAS(&error, "nearkv: --sentinel-password-env NEARKV_NO_SUCH: it is not set\n");
+    cr_assert_null(getenv("NEARKV_PASSWORD"), "removed in any case");
+    nkvi_out_clear(&error);
     nkvi_settings_clear(&settings);
 }
