@@ -199,7 +199,7 @@ static bool may_go_again(const nkvi_chunk *chunk, nkv_status status)
         return false;
     }
     bool unsure = status == NKV_ECONN && writes(chunk) && chunk->op.written > 0;
-    return (status == NKV_EREPLY || status == NKV_ECONN) && (!unsure || client->resend_writes);
+    return (status == NKV_EREPLY || status == NKV_ECONN) && (!unsure || client->options.resend_writes != 0);
 }
 
 /* Hands the answer to the loop; false: it is the caller's at once. */

@@ -18,6 +18,7 @@
 #include "client/merge.h"
 #include "client/options.h"
 #include "client/read.h"
+#include "conn/cluster.h"
 #include "conn/foreign.h"
 
 #define TICK_MS      50
@@ -163,10 +164,10 @@ static nkv_status take_url(nkv_client *client, nkv_error *error)
                            "rediss:// needs TLS, which this version does not have; use redis:// or "
                            "unix://, or a TLS tunnel on this machine");
     }
-    if (status == NKV_OK && client->url.topology != NKVI_STANDALONE) {
+    if (status == NKV_OK && client->url.topology == NKVI_SENTINEL) {
         status = nkvi_fail(error, NKV_ENOTSUP,
-                           "clusters and sentinels are not supported by this version; give the URL "
-                           "of one server, redis:// or unix://");
+                           "sentinels are not supported by this version; give the URL of one "
+                           "server or of a cluster");
     }
     return status;
 }
@@ -218,7 +219,13 @@ static void name_space(const nkv_client *client, const nkv_connector *own, nkvi_
         /* The length, because a path may have any byte in it, and two names must never be one. */
         nkvi_buf_printf(name, "unix:%zu:%s", strlen(client->url.path), client->url.path);
     } else {
-        nkvi_buf_printf(name, "tcp:%s:%d", client->url.host, client->url.port);
+        static const char *const kinds[] = {[NKVI_STANDALONE] = "tcp",
+                                            [NKVI_CLUSTER] = "cluster",
+                                            [NKVI_SENTINEL] = "sentinel"};
+        nkvi_buf_text(name, kinds[client->url.topology]);
+        for (size_t i = 0; i < client->url.hosts_len; i++) {
+            nkvi_buf_printf(name, ":%s:%d", client->url.hosts[i].host, client->url.hosts[i].port);
+        }
     }
     nkvi_buf_printf(name, "|%d|%s", options->db,
                     options->username != NULL ? options->username : "");
@@ -310,16 +317,38 @@ typedef struct opening {
     nkv_error *error;
 } opening;
 
-static nkv_status open_connector(nkv_client *client, const nkv_connector *own, nkv_error *error)
+static nkv_status open_foreign(nkv_client *client, const nkv_connector *own, nkv_error *error)
 {
     const nkv_options *options = &client->options;
-    nkvi_foreign_config config = {.base = connector_config(client),
-                                  .table = own,
-                                  .batch_max = (size_t)options->chunk_size,
-                                  .calls_max = (unsigned)options->bulk_connections,
-                                  .window_bytes = (size_t)options->bulk_window_bytes};
-    return own != NULL ? nkvi_foreign_create(&config, &client->connector, error)
-                       : nkvi_standalone_create(&config.base, &client->connector, error);
+    const nkvi_foreign_config config = {.base = connector_config(client),
+                                        .table = own,
+                                        .batch_max = (size_t)options->chunk_size,
+                                        .calls_max = (unsigned)options->bulk_connections,
+                                        .window_bytes = (size_t)options->bulk_window_bytes};
+    return nkvi_foreign_create(&config, &client->connector, error);
+}
+
+static nkv_status open_cluster(nkv_client *client, nkv_error *error)
+{
+    const nkv_options *options = &client->options;
+    const nkvi_cluster_config config = {.base = connector_config(client),
+                                        .seeds = client->url.hosts,
+                                        .seeds_len = client->url.hosts_len,
+                                        .address_map = options->address_map,
+                                        .topology_max_age_ms = options->topology_max_age_ms};
+    return nkvi_cluster_create(&config, &client->connector, error);
+}
+
+static nkv_status open_connector(nkv_client *client, const nkv_connector *own, nkv_error *error)
+{
+    if (own != NULL) {
+        return open_foreign(client, own, error);
+    }
+    if (client->url.topology == NKVI_CLUSTER) {
+        return open_cluster(client, error);
+    }
+    const nkvi_connector_config config = connector_config(client);
+    return nkvi_standalone_create(&config, &client->connector, error);
 }
 
 /* [loop] */

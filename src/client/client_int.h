@@ -44,7 +44,6 @@ struct nkv_client {
     bool wrapped;       /* over a connector of the user's own */
     bool caching;       /* a cache is used */
     bool plain;         /* caching, and every key may be cached */
-    bool resend_writes; /* the option */
     nkv_cache *cache;
     uint32_t space;
     nkvi_fence *fence;

@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "client/client_int.h"
+#include "client/read.h"
 #include "conn/foreign.h"
 
 #define PEERS_MAX     1024u
@@ -159,16 +160,26 @@ nkv_status nkv_client_health(nkv_client *client, int *healthy, nkv_node_health *
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
+/* Of a cluster a node vouches only when it has given its word. */
+static bool vouches(const nkvi_peer *peer)
+{
+    return peer->owner == NULL || nkvi_peer_vouching(peer, nkvi_now_ns()) == NKV_BYPASS_COUNT;
+}
+
 /* What the tracked lanes say together: NKV_OK armed, NKV_EBUSY still under way, or why not. */
 static nkv_status ready_now(nkv_client *client, nkv_error *error)
 {
     nkvi_peer *peers[PEERS_MAX];
-    size_t n = client->connector->ops->peers(client->connector, peers, PEERS_MAX);
+    nkvi_connector *connector = client->connector;
+    nkv_status status =
+        connector->ops->ready != NULL ? connector->ops->ready(connector, error) : NKV_OK;
+    size_t n = status == NKV_OK ? connector->ops->peers(connector, peers, PEERS_MAX) : 0;
     for (size_t i = 0; i < n && i < PEERS_MAX; i++) {
         nkvi_lane_info info;
         bool tracked = peers[i]->owner != NULL;
         peer_info(peers[i], &info);
-        if (info.state == NKVI_LANE_ARMED || (info.state == NKVI_LANE_UNTRACKED && !tracked)) {
+        if ((info.state == NKVI_LANE_ARMED && vouches(peers[i])) ||
+            (info.state == NKVI_LANE_UNTRACKED && !tracked)) {
             continue;
         }
         if (error != NULL) {
@@ -180,7 +191,7 @@ static nkv_status ready_now(nkv_client *client, nkv_error *error)
         }
         return info.last_error.status == NKV_EREPLY ? NKV_EREPLY : NKV_EBUSY;
     }
-    return NKV_OK;
+    return status;
 }
 
 /* Waits until a lane changed its state since `seen`, or a moment has passed: an attempt that failed

@@ -73,7 +73,7 @@ static nkv_status write_command(nkv_client *client, const nkv_argv *command, con
                            .keys_len = keys_len,
                            .route_by = keys[0],
                            .intent = NKVI_TO_WRITE,
-                           .resend = client->resend_writes,
+                           .resend = client->options.resend_writes != 0,
                            .deadline_ns = nkvi_call_deadline(client, call)};
     nkvi_count_add(&client->counters, NKVI_C_WRITES, 1);
     status = nkvi_data_call_wait(client, &data, out, &error);

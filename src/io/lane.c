@@ -103,6 +103,7 @@ nkv_status nkvi_lane_create(nkvi_loop *loop, const nkvi_lane_config *config, nkv
     nkvi_backoff_init(&lane->backoff, config->backoff_min_ms > 0 ? config->backoff_min_ms : 1,
                       config->backoff_max_ms, nkvi_random_seed());
     lane->due_ns = lane->soonest_ns = NKVI_NEVER;
+    lane->idle = true;
     atomic_init(&lane->last_rx_ns, INT64_MIN);
     if (!copy_endpoint(&lane->config.endpoint, &config->endpoint)) {
         lane_free(lane);
@@ -117,6 +118,9 @@ nkv_status nkvi_lane_create(nkvi_loop *loop, const nkvi_lane_config *config, nkv
 void nkvi_lane_start(nkvi_lane *lane)
 {
     if (lane->phase == NKVI_PHASE_IDLE && !lane->closed) {
+        pthread_mutex_lock(&lane->mu);
+        lane->idle = false;
+        pthread_mutex_unlock(&lane->mu);
         nkvi_lane_attempt(lane);
     }
 }

@@ -12,6 +12,12 @@
  * fresh_until is moved on after everything that a wake-up read has been dispatched.
  *
  *      IDLE -> CONNECTING -> HANDSHAKE -> ARMED | UNTRACKED -> (lost) BACKOFF -> CONNECTING …
+ *        ^---------------------------- rest ---------------------------'
+ *
+ * A lane that is idle, because it was not started yet or is to rest, starts when there is something
+ * to be sent that may wait.
+ * Where a server may lose its say without losing a connection (its hash slots, its role), the lane
+ * vouches only as long as it is told to: see nkvi_lane_vouch.
  *
  * Replies are matched by order; a request that was given up keeps its place, and its replies are
  * thrown away.  After a protocol error, an unexpected reply, or a reply above the limits the
@@ -83,6 +89,7 @@ typedef struct nkvi_lane_config {
     int64_t connect_timeout_ms, max_idle_ms, backoff_min_ms, backoff_max_ms;
     int64_t audit_ms; /* between two questions whether tracking is on; 0: never asked */
     int64_t inflight_max, inflight_bytes_max, reply_bytes_max;
+    bool vouch_if_told; /* a connection begins without vouching */
 } nkvi_lane_config;
 
 /* One or more pipelined commands and their replies.  The memory is the submitter's and must live
@@ -126,6 +133,14 @@ void nkvi_lane_destroy(nkvi_lane *lane);
  * bytes) · NKV_ENOMEM · NKV_ECLOSED: on_done will never be called.  [any] */
 nkv_status nkvi_lane_submit(nkvi_lane *lane, nkvi_request *request, nkvi_buf *bytes,
                             nkvi_submit_when when, nkv_error *error);
+
+/* The present connection, if it is armed, vouches until `until_ns` at the longest; INT64_MIN: not
+ * now.  Nothing is dropped by it.  [loop] */
+void nkvi_lane_vouch(nkvi_lane *lane, int64_t until_ns);
+
+/* Ends the connection, or the attempt to make one, and makes none until something is to be sent.
+ * Requests under way end with NKV_ECONN.  [loop], not inside a callback of this lane. */
+void nkvi_lane_rest(nkvi_lane *lane);
 
 /* Reads and dispatches what the socket holds now, until it would block.  [loop] */
 void nkvi_lane_drain(nkvi_lane *lane);

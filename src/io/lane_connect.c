@@ -184,9 +184,12 @@ static void up(nkvi_lane *lane, bool armed)
                          : NKVI_NEVER;
     lane->auditing = false;
     atomic_store_explicit(&lane->last_rx_ns, now_ns, memory_order_relaxed);
+    lane->fresh_ns = nkvi_deadline_ns(now_ns, lane->config.max_idle_ms);
+    lane->vouch_ns = lane->config.vouch_if_told ? INT64_MIN : NKVI_NEVER;
     if (armed) {
-        generation = nkvi_cache_owner_begin(lane->config.cache, lane->config.owner,
-                                            nkvi_deadline_ns(now_ns, lane->config.max_idle_ms));
+        generation =
+            nkvi_cache_owner_begin(lane->config.cache, lane->config.owner,
+                                   lane->config.vouch_if_told ? INT64_MIN : lane->fresh_ns);
     }
     pthread_mutex_lock(&lane->mu);
     lane->state = armed ? NKVI_LANE_ARMED : NKVI_LANE_UNTRACKED;

@@ -39,7 +39,7 @@
 #include "tracking/health.h"
 
 typedef enum nkvi_phase {
-    NKVI_PHASE_IDLE,       /* not started */
+    NKVI_PHASE_IDLE,       /* not started, or resting */
     NKVI_PHASE_RESOLVING,  /* a name is being looked up */
     NKVI_PHASE_CONNECTING, /* waiting until the socket is writable */
     NKVI_PHASE_HANDSHAKE,
@@ -69,6 +69,8 @@ struct nkvi_lane {
     nkvi_buf greeting; /* of the handshake, not yet written; holds the password */
     size_t greeting_at;
     nkvi_health health;
+    int64_t fresh_ns; /* until when what was heard lets the owner vouch … */
+    int64_t vouch_ns; /* … but no longer than this */
     int64_t audit_ns; /* when to ask next whether tracking is on; NKVI_NEVER: not any more */
     bool auditing;    /* asked, and not answered yet */
     nkvi_backoff backoff;
@@ -83,6 +85,7 @@ struct nkvi_lane {
     pthread_cond_t written; /* `writing` became false */
     nkvi_lane_state state;
     bool closed; /* being destroyed */
+    bool idle;   /* who submits must wake the loop, which starts it */
     bool writing, handed;
     int write_errno;     /* why a write failed; 0: none did */
     uint64_t generation; /* of the owner; 0: not armed */

@@ -51,6 +51,20 @@ void nkvi_lane_tell(nkvi_lane *lane, nkv_flush_cause cause)
 
 /* ============ Signs of life ============ */
 
+static void vouch(nkvi_lane *lane)
+{
+    int64_t until_ns = lane->fresh_ns < lane->vouch_ns ? lane->fresh_ns : lane->vouch_ns;
+    atomic_store_explicit(&lane->config.owner->fresh_until_ns, until_ns, memory_order_release);
+}
+
+void nkvi_lane_vouch(nkvi_lane *lane, int64_t until_ns)
+{
+    lane->vouch_ns = until_ns;
+    if (lane->generation != 0) {
+        vouch(lane);
+    }
+}
+
 void nkvi_lane_heard(nkvi_lane *lane, bool drained)
 {
     int64_t now_ns = nkvi_loop_now_ns(lane->loop);
@@ -61,9 +75,8 @@ void nkvi_lane_heard(nkvi_lane *lane, bool drained)
     bool revived = nkvi_health_heard(&lane->health, now_ns);
     /* What the socket still holds may be invalidations of long ago. */
     if (drained && lane->generation != 0) {
-        atomic_store_explicit(&lane->config.owner->fresh_until_ns,
-                              nkvi_deadline_ns(now_ns, lane->config.max_idle_ms),
-                              memory_order_release);
+        lane->fresh_ns = nkvi_deadline_ns(now_ns, lane->config.max_idle_ms);
+        vouch(lane);
     }
     if (revived) {
         nkvi_lane_tell(lane, NKV_FLUSH_NONE);
@@ -95,12 +108,10 @@ static nkv_error reason(nkvi_lane *lane, const nkv_error *why)
     return error;
 }
 
-void nkvi_lane_lose(nkvi_lane *lane, nkv_flush_cause cause, const nkv_error *why)
+/* Ends what there is; returns whether it was up. */
+static bool end_connection(nkvi_lane *lane, bool idle, const nkv_error *error)
 {
-    nkv_error error = reason(lane, why);
     bool was_up = lane->phase == NKVI_PHASE_UP;
-    int64_t now_ns = nkvi_now_ns();
-
     if (was_up && lane->generation != 0) {
         nkvi_cache_owner_end(lane->config.cache, lane->config.owner);
     }
@@ -108,10 +119,19 @@ void nkvi_lane_lose(nkvi_lane *lane, nkv_flush_cause cause, const nkv_error *why
     lane->state = NKVI_LANE_DOWN;
     lane->generation = 0;
     lane->client_id = 0;
-    lane->last_error = error;
+    lane->last_error = *error;
+    lane->idle = idle;
     nkvi_lane_tx_end(lane);
     pthread_mutex_unlock(&lane->mu);
     nkvi_lane_hang_up(lane);
+    return was_up;
+}
+
+void nkvi_lane_lose(nkvi_lane *lane, nkv_flush_cause cause, const nkv_error *why)
+{
+    nkv_error error = reason(lane, why);
+    int64_t now_ns = nkvi_now_ns();
+    bool was_up = end_connection(lane, false, &error);
     if (was_up && now_ns - lane->up_ns >= lane->backoff.max_ms * NKVI_NS_PER_MS) {
         nkvi_backoff_reset(&lane->backoff);
     }
@@ -122,6 +142,25 @@ void nkvi_lane_lose(nkvi_lane *lane, nkv_flush_cause cause, const nkv_error *why
     }
     /* The stream broke in the answer to the oldest; the others have lost a connection, no more. */
     nkvi_lane_fail_doomed(lane, &error, was_up ? NKV_ECONN : error.status);
+}
+
+void nkvi_lane_rest(nkvi_lane *lane)
+{
+    nkv_error error;
+    assert(!lane->dispatching);
+    if (lane->phase == NKVI_PHASE_IDLE || lane->closed) {
+        return;
+    }
+    (void)nkvi_fail(&error, NKV_ECONN, "%s: it is not needed at present", lane->address);
+    bool was_up = end_connection(lane, true, &error);
+    nkvi_resolve_cancel(lane->resolve);
+    lane->resolve = NULL;
+    nkvi_backoff_reset(&lane->backoff);
+    lane->phase = NKVI_PHASE_IDLE;
+    if (was_up) {
+        nkvi_lane_tell(lane, NKV_FLUSH_CONNECTION);
+    }
+    nkvi_lane_fail_doomed(lane, &error, NKV_ECONN);
 }
 
 /* ============ Watchers ============ */
@@ -200,12 +239,26 @@ static void on_writable(struct ev_loop *ev, ev_io *watcher, int events)
     }
 }
 
+/* Somebody has submitted something to a lane that is idle. */
+static void start_if_wanted(nkvi_lane *lane)
+{
+    pthread_mutex_lock(&lane->mu);
+    bool wanted = lane->fresh.len > 0;
+    pthread_mutex_unlock(&lane->mu);
+    if (wanted) {
+        nkvi_lane_start(lane);
+    }
+}
+
 static void on_kick(struct ev_loop *ev, ev_async *watcher, int events)
 {
     nkvi_lane *lane = watcher->data;
     nkv_error error;
     (void)ev;
     (void)events;
+    if (lane->phase == NKVI_PHASE_IDLE) {
+        start_if_wanted(lane);
+    }
     if (lane->phase == NKVI_PHASE_UP && !nkvi_lane_tx(lane, &error)) {
         write_failed(lane, &error);
     }

@@ -273,7 +273,7 @@ nkv_status nkvi_lane_submit(nkvi_lane *lane, nkvi_request *request, nkvi_buf *by
         int64_t deadline_ns = request->deadline_ns; /* the request may be gone after the write */
         status = enqueue(lane, request, bytes, error);
         if (status == NKV_OK) {
-            kick = note_deadline(lane, deadline_ns);
+            kick = note_deadline(lane, deadline_ns) || lane->idle;
             if (lane->state != NKVI_LANE_DOWN && !lane->writing && !lane->handed) {
                 write_out(lane, ROUNDS_MAX);
                 kick = kick || lane->handed;

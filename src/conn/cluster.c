@@ -1,0 +1,230 @@
+/* conn/cluster.c - see cluster_impl.h: the table of the connector. */
+#include "conn/cluster.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "conn/cluster_impl.h"
+#include "conn/hash_slot.h"
+#include "conn/redirect.h"
+
+#define TICK_MS     50
+#define SEEDS_FIRST 3u /* that are tried at once */
+
+/* ---- whom to ask ----------------------------------------------------------------------------- */
+
+static nkvi_route cluster_route(nkvi_connector *connector, nkv_str key, nkvi_intent intent)
+{
+    cluster *self = cluster_of(connector);
+    nkvi_route route = {.hash_slot = nkvi_hash_slot(key)};
+    (void)intent;
+    if (self->moves != NULL) {
+        route.moves = atomic_load_explicit(&self->moves->of[route.hash_slot], memory_order_acquire);
+    }
+    nkvi_map_node *node = nkvi_slot_map_holder(&self->map, route.hash_slot);
+    if (node == NULL) { /* any node knows better, or says that there is nobody */
+        node = nkvi_slot_map_node(&self->map, atomic_load(&self->any));
+    }
+    route.peer = &node_of(node)->peer;
+    return route;
+}
+
+/* [loop], where slots change hands. */
+static bool cluster_vouches(nkvi_connector *connector, const nkvi_route *route)
+{
+    const cluster *self = cluster_of(connector);
+    nkvi_map_node *holder = nkvi_slot_map_holder(&self->map, route->hash_slot);
+    return holder != NULL && &node_of(holder)->peer == route->peer &&
+           atomic_load(&self->moves->of[route->hash_slot]) == route->moves;
+}
+
+static void cluster_hear(nkvi_connector *connector, nkvi_peer *peer, const nkv_reply *error)
+{
+    cluster *self = cluster_of(connector);
+    cluster_node *from = node_of_peer(peer);
+    const nkvi_redirect redirect = nkvi_redirect_of(error);
+    cluster_node *to = NULL;
+    if (redirect.kind == NKVI_REDIRECT_NONE) {
+        return;
+    }
+    if (redirect.kind == NKVI_REDIRECT_MOVED || redirect.kind == NKVI_REDIRECT_ASK) {
+        to = nkvi_cluster_node(self, from, redirect.host, redirect.port);
+    }
+    if (to != NULL) {
+        nkvi_cluster_wake(to);
+    }
+    if (redirect.kind == NKVI_REDIRECT_MOVED && to != NULL) {
+        (void)nkvi_slot_map_moved(&self->map, redirect.hash_slot, &from->map, &to->map);
+    }
+    if (redirect.kind != NKVI_REDIRECT_ASK && redirect.kind != NKVI_REDIRECT_TRYAGAIN) {
+        from->map.doubted = true; /* its word may have changed in more than this */
+    }
+}
+
+static nkvi_again cluster_again(nkvi_connector *connector, nkvi_peer *peer, nkv_status status,
+                                const nkv_reply *reply, nkvi_peer **there)
+{
+    const cluster *self = cluster_of(connector);
+    const nkvi_redirect redirect = nkvi_redirect_of(reply);
+    nkvi_map_node *to = NULL;
+    if (status == NKV_ECONN) {
+        return NKVI_AGAIN_LATER;
+    }
+    switch (status == NKV_EREPLY ? redirect.kind : NKVI_REDIRECT_NONE) {
+    case NKVI_REDIRECT_NONE:
+        return NKVI_AGAIN_NOT;
+    case NKVI_REDIRECT_MOVED:
+        return NKVI_AGAIN_NOW;
+    case NKVI_REDIRECT_ASK:
+        to = nkvi_cluster_find(self, peer, redirect.host, redirect.port);
+        *there = to != NULL ? &node_of(to)->peer : NULL;
+        return to != NULL ? NKVI_AGAIN_ASKING : NKVI_AGAIN_LATER;
+    default:
+        return NKVI_AGAIN_LATER;
+    }
+}
+
+/* ---- what there is --------------------------------------------------------------------------- */
+
+static nkv_status cluster_ready(nkvi_connector *connector, nkv_error *error)
+{
+    cluster *self = cluster_of(connector);
+    if (atomic_load(&self->known)) {
+        return NKV_OK;
+    }
+    pthread_mutex_lock(&self->mu);
+    nkv_error last = self->last_error;
+    pthread_mutex_unlock(&self->mu);
+    if (error != NULL) {
+        *error = last;
+    }
+    return last.status == NKV_EREPLY || last.status == NKV_EPROTO ? last.status : NKV_EBUSY;
+}
+
+/* Those that hold slots or are kept connected. */
+static size_t cluster_peers(nkvi_connector *connector, nkvi_peer **peers, size_t cap)
+{
+    const cluster *self = cluster_of(connector);
+    size_t n = 0;
+    for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
+        cluster_node *node = node_at(self, i);
+        if (!atomic_load(&node->shown)) {
+            continue;
+        }
+        if (n < cap) {
+            peers[n] = &node->peer;
+        }
+        n++;
+    }
+    return n;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void cluster_start(nkvi_connector *connector)
+{
+    cluster *self = cluster_of(connector);
+    for (uint32_t i = 0; i < SEEDS_FIRST && i < atomic_load(&self->map.nodes_len); i++) {
+        nkvi_cluster_wake(node_at(self, i));
+    }
+    self->next_seed = SEEDS_FIRST;
+    self->seeds_due_ns = nkvi_loop_now_ns(self->config.loop);
+}
+
+static void cluster_stop(nkvi_connector *connector)
+{
+    cluster *self = cluster_of(connector);
+    nkvi_ticker_stop(self->ticker);
+    self->ticker = NULL;
+    for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
+        nkvi_peer_stop(&node_at(self, i)->peer);
+    }
+}
+
+static void cluster_destroy(nkvi_connector *connector)
+{
+    cluster *self = cluster_of(connector);
+    nkvi_ticker_stop(self->ticker);
+    for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
+        nkvi_cluster_node_destroy(node_at(self, i));
+    }
+    if (self->moves != NULL) {
+        nkvi_cache_moves_close(self->config.lane.cache, self->moves);
+    }
+    nkvi_address_map_free(self->addresses);
+    pthread_mutex_destroy(&self->mu);
+    nkvi_free(self);
+}
+
+static const nkvi_connector_ops cluster_ops = {
+    .route = cluster_route,
+    .vouches = cluster_vouches,
+    .hear = cluster_hear,
+    .again = cluster_again,
+    .ready = cluster_ready,
+    .peers = cluster_peers,
+    .start = cluster_start,
+    .stop = cluster_stop,
+    .destroy = cluster_destroy,
+};
+
+static nkv_status open_seeds(cluster *self, const nkvi_cluster_config *config, nkv_error *error)
+{
+    for (size_t i = 0; i < config->seeds_len; i++) {
+        const nkvi_url_host *seed = &config->seeds[i];
+        cluster_node *node = nkvi_cluster_node(self, NULL, nkv_cstr(seed->host), seed->port);
+        if (node == NULL) {
+            return nkvi_fail(error, NKV_ENOMEM, "no memory for the nodes of a cluster");
+        }
+        node->seed = true;
+    }
+    return NKV_OK;
+}
+
+static nkv_status open(cluster *self, const nkvi_cluster_config *config, nkv_error *error)
+{
+    self->config = config->base;
+    self->config.lane.vouch_if_told = true;
+    self->max_age_ns = config->topology_max_age_ms * NKVI_NS_PER_MS;
+    self->random = nkvi_random_seed();
+    if (self->config.tracked) {
+        self->moves = nkvi_cache_moves_open(self->config.lane.cache);
+        if (self->moves == NULL) {
+            return nkvi_fail(error, NKV_ENOMEM, "no memory for the slots of a cluster");
+        }
+        self->config.moves = self->moves;
+    }
+    nkvi_slot_map_init(&self->map, self->config.lane.cache, self->moves);
+    nkv_status status = nkvi_address_map_parse(config->address_map, &self->addresses, error);
+    if (status == NKV_OK) {
+        status = open_seeds(self, config, error);
+    }
+    if (status == NKV_OK) {
+        self->ticker = nkvi_ticker_start(self->config.loop, TICK_MS, nkvi_cluster_tick, self);
+        if (self->ticker == NULL) {
+            status = nkvi_fail(error, NKV_ENOMEM, "no memory for a timer");
+        }
+    }
+    return status;
+}
+
+nkv_status nkvi_cluster_create(const nkvi_cluster_config *config, nkvi_connector **out,
+                               nkv_error *error)
+{
+    cluster *self = nkvi_calloc(1, sizeof *self);
+    if (self == NULL) {
+        return nkvi_fail(error, NKV_ENOMEM, "no memory for a connector");
+    }
+    self->base.ops = &cluster_ops;
+    self->base.barrier = NKVI_BARRIER_KEY;
+    (void)pthread_mutex_init(&self->mu, NULL);
+    nkv_status status = open(self, config, error);
+    if (status != NKV_OK) {
+        cluster_destroy(&self->base);
+        return status;
+    }
+    *out = &self->base;
+    return NKV_OK;
+}
