@@ -105,7 +105,8 @@ struct nkvi_replay {
     nkv_lmcache *lmcache[NKVI_SIDES], *lmcache_checker;
     nkv_lmcache_meta meta;
     nkvi_out key_prefix[NKVI_SIDES];
-    size_t batch_max; /* blocks that lie in a worker's buffer */
+    size_t batch_max;    /* blocks that lie in a worker's buffer */
+    _Atomic bool singly; /* plain: the server takes no transactions over several slots */
 
     pthread_mutex_t lock; /* over all below */
     nkvi_source *source;

@@ -1,5 +1,7 @@
 /* cli/replay_plain.c - blocks that are values of plain keys. */
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,29 +131,94 @@ static bool all_stored(nkvi_worker *worker, const nkv_value *value)
     return true;
 }
 
+/* SETs on their way, so that a batch is one round trip to each node that has some of it. */
+typedef struct sets {
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    size_t open;
+    nkv_status status; /* of the first that failed */
+    nkv_call call;     /* its error */
+} sets;
+
+/* `call` NULL: it could not even begin. */
+static void set_done(nkv_status status, nkv_value *value, const nkv_call *call, void *ud)
+{
+    sets *all = ud;
+
+    nkv_value_release(value);
+    pthread_mutex_lock(&all->mu);
+    if (status < 0 && all->status == NKV_OK) {
+        all->status = status;
+        all->call.error = call != NULL ? call->error : (nkv_error){.status = status};
+    }
+    if (--all->open == 0) {
+        pthread_cond_signal(&all->cond);
+    }
+    pthread_mutex_unlock(&all->mu);
+}
+
+/* Stores the blocks of worker->set one by one, and waits for them. */
+static bool set_singly(nkvi_worker *worker, int side, size_t n)
+{
+    sets all = {.mu = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .open = n};
+
+    nkv_call_init(&all.call);
+    for (size_t i = 0; i < n; i++) {
+        nkv_status status = nkv_command_async(worker->replay->client[side], worker->set[i].argc,
+                                              worker->set[i].argv, NULL, set_done, &all);
+        if (status < 0) {
+            set_done(status, NULL, NULL, &all);
+        }
+    }
+    pthread_mutex_lock(&all.mu);
+    while (all.open > 0) {
+        pthread_cond_wait(&all.cond, &all.mu);
+    }
+    pthread_mutex_unlock(&all.mu);
+    if (all.status < 0) {
+        nkvi_replay_fail(worker->replay, "storing a block", &all.call, all.status);
+    }
+    return all.status == NKV_OK;
+}
+
+/* Stores them in one transaction, which a cluster does not take: then one by one. */
+static bool set_together(nkvi_worker *worker, int side, size_t n)
+{
+    nkvi_replay *replay = worker->replay;
+    nkv_value *value = NULL;
+    nkv_call call;
+
+    nkv_call_init(&call);
+    if (!atomic_load(&replay->singly)) {
+        nkv_status status = nkv_transaction(replay->client[side], worker->set, n, &call, &value);
+        if (status >= 0) {
+            bool fine = value == NULL || all_stored(worker, value);
+            nkv_value_release(value);
+            return fine;
+        }
+        if (status != NKV_EINVAL) {
+            nkvi_replay_fail(replay, "storing a block", &call, status);
+            return false;
+        }
+        atomic_store(&replay->singly, true);
+    }
+    return set_singly(worker, side, n);
+}
+
 static bool store(nkvi_worker *worker, int side, size_t first)
 {
     size_t n = worker->request.n, at = first;
     nkvi_side_count *count = &worker->side[side];
     bool fine = true;
-    nkv_call call;
 
-    nkv_call_init(&call);
     while (fine && at < n) {
-        size_t sets = n - at < worker->replay->batch_max ? n - at : worker->replay->batch_max;
-        nkv_value *value = NULL;
+        size_t blocks = n - at < worker->replay->batch_max ? n - at : worker->replay->batch_max;
 
-        make_sets(worker, at, sets);
+        make_sets(worker, at, blocks);
         int64_t began_ns = nkvi_stopwatch_ns();
-        nkv_status status =
-            nkv_transaction(worker->replay->client[side], worker->set, sets, &call, &value);
+        fine = set_together(worker, side, blocks);
         worker->spent_ns += nkvi_stopwatch_ns() - began_ns;
-        if (status < 0) {
-            nkvi_replay_fail(worker->replay, "storing a block", &call, status);
-        }
-        fine = status >= 0 && (value == NULL || all_stored(worker, value));
-        nkv_value_release(value);
-        at += sets;
+        at += blocks;
     }
     count->stored += at - first;
     count->stored_bytes += (at - first) * (uint64_t)worker->replay->settings->block_bytes;

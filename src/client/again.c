@@ -10,8 +10,8 @@ nkvi_again nkvi_again_judge(nkv_client *client, const nkvi_tried *tried, nkvi_pe
         nkvi_now_ns() >= tried->deadline_ns) {
         return NKVI_AGAIN_NOT;
     }
-    nkvi_again again =
-        connector->ops->again(connector, tried->peer, tried->status, tried->reply, there);
+    const nkvi_route route = {.peer = tried->peer, .hash_slot = tried->hash_slot};
+    nkvi_again again = connector->ops->again(connector, &route, tried->status, tried->reply, there);
     if (again == NKVI_AGAIN_NOT) {
         return again;
     }

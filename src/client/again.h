@@ -19,7 +19,8 @@
 
 /* A request that was not executed, or may be executed twice. */
 typedef struct nkvi_tried {
-    nkvi_peer *peer; /* who was asked */
+    nkvi_peer *peer;    /* who was asked */
+    uint16_t hash_slot; /* for a key of this one */
     nkv_status status;
     const nkv_reply *reply; /* with NKV_EREPLY; else NULL */
     int64_t deadline_ns;

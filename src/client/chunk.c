@@ -167,6 +167,7 @@ static void judge(nkvi_task *task)
     nkv_client *client = chunk->client;
     bool replied = self->status == NKV_EREPLY;
     nkvi_tried tried = {.peer = self->peer,
+                        .hash_slot = nkvi_client_route(client, chunk->key, NKVI_TO_WRITE).hash_slot,
                         .status = self->status,
                         .reply = replied ? &self->reply : NULL,
                         .deadline_ns = chunk->deadline_ns,
@@ -199,7 +200,8 @@ static bool may_go_again(const nkvi_chunk *chunk, nkv_status status)
         return false;
     }
     bool unsure = status == NKV_ECONN && writes(chunk) && chunk->op.written > 0;
-    return (status == NKV_EREPLY || status == NKV_ECONN) && (!unsure || client->options.resend_writes != 0);
+    return (status == NKV_EREPLY || status == NKV_ECONN) &&
+           (!unsure || client->options.resend_writes != 0);
 }
 
 /* Hands the answer to the loop; false: it is the caller's at once. */

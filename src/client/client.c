@@ -219,9 +219,8 @@ static void name_space(const nkv_client *client, const nkv_connector *own, nkvi_
         /* The length, because a path may have any byte in it, and two names must never be one. */
         nkvi_buf_printf(name, "unix:%zu:%s", strlen(client->url.path), client->url.path);
     } else {
-        static const char *const kinds[] = {[NKVI_STANDALONE] = "tcp",
-                                            [NKVI_CLUSTER] = "cluster",
-                                            [NKVI_SENTINEL] = "sentinel"};
+        static const char *const kinds[] = {
+            [NKVI_STANDALONE] = "tcp", [NKVI_CLUSTER] = "cluster", [NKVI_SENTINEL] = "sentinel"};
         nkvi_buf_text(name, kinds[client->url.topology]);
         for (size_t i = 0; i < client->url.hosts_len; i++) {
             nkvi_buf_printf(name, ":%s:%d", client->url.hosts[i].host, client->url.hosts[i].port);

@@ -40,10 +40,10 @@ struct nkv_client {
     nkv_options options; /* strings are owned: see strings */
     char *strings;       /* of the options, in one block; wiped at the end */
     size_t strings_size;
-    nkvi_url url;       /* of a wrapped connector: empty */
-    bool wrapped;       /* over a connector of the user's own */
-    bool caching;       /* a cache is used */
-    bool plain;         /* caching, and every key may be cached */
+    nkvi_url url; /* of a wrapped connector: empty */
+    bool wrapped; /* over a connector of the user's own */
+    bool caching; /* a cache is used */
+    bool plain;   /* caching, and every key may be cached */
     nkv_cache *cache;
     uint32_t space;
     nkvi_fence *fence;

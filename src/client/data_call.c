@@ -27,6 +27,7 @@ typedef struct pending_call {
         nkvi_intent intent;
         nkvi_peer *peer; /* whom it was sent to */
         nkvi_peer *there;
+        uint16_t hash_slot;
         unsigned tries;
         unsigned commands; /* of the bytes, with a reply each */
         bool resend, asking;
@@ -136,6 +137,7 @@ static void call_ended(pending_call *pending, nkv_status status, const nkv_error
     bool refused = status == NKV_OK && reply->type == NKV_TYPE_ERROR;
     bool lost = status == NKV_ECONN && pending->request.sent && !pending->again.resend;
     nkvi_tried tried = {.peer = pending->again.peer,
+                        .hash_slot = pending->again.hash_slot,
                         .status = refused ? NKV_EREPLY : status,
                         .reply = refused ? reply : NULL,
                         .deadline_ns = pending->request.deadline_ns,
@@ -188,6 +190,7 @@ static void call_send(pending_call *pending)
     nkvi_buf bytes;
     nkvi_route route = nkvi_client_route(client, pending->again.route_by, pending->again.intent);
     take_bytes(pending, &bytes);
+    pending->again.hash_slot = route.hash_slot;
     pending->again.peer = pending->again.asking ? pending->again.there : route.peer;
     pending->request.replies = pending->again.commands + pending->again.asking;
     nkv_status status = nkvi_lane_submit(pending->again.peer->data, &pending->request, &bytes,

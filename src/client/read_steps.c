@@ -306,6 +306,7 @@ static nkvi_again judge(const nkvi_steps *all, nkvi_reading *item)
         reply = nkv_value_reply(item->slot.value);
     }
     nkvi_tried tried = {.peer = peer_of(item),
+                        .hash_slot = item->route.hash_slot,
                         .status = item->slot.status,
                         .reply = replied ? &reply : NULL,
                         .deadline_ns = all->deadline_ns,

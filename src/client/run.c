@@ -12,6 +12,7 @@
 #include "client/plan.h"
 #include "client/read.h"
 #include "client/reply.h"
+#include "client/split.h"
 #include "client/write.h"
 
 static nkv_status finish_value(nkv_call *call, nkv_status status, nkv_from from,
@@ -206,6 +207,43 @@ static nkv_status run_pass(nkv_client *client, const nkvi_plan *plan, size_t arg
     return finish_value(call, status, NKV_FROM_SERVER, &error, *out);
 }
 
+/* Commands that are only a list of keys, whose numbers can be added up. */
+static bool is_key_list(const nkvi_plan *plan)
+{
+    static const char *const names[] = {"DEL", "UNLINK", "TOUCH"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(plan->command->name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static nkv_status run_by_slot(nkv_client *client, const nkvi_plan *plan, size_t argc,
+                              const nkv_str *argv, nkv_call *call, nkv_value **out)
+{
+    nkv_error error = {.status = NKV_OK};
+    int64_t sum = 0;
+    nkv_status status = nkvi_client_enter_blocking(client, &error);
+    if (status != NKV_OK) {
+        return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
+    }
+    const nkvi_split split = {.name = argv[0],
+                              .keys = argv + 1,
+                              .n = argc - 1,
+                              .writes = plan->writes,
+                              .resend = client->options.resend_writes != 0,
+                              .deadline_ns = nkvi_call_deadline(client, call)};
+    status = nkvi_split_run(client, &split, &sum, &error);
+    count_pass(client, plan, status);
+    nkvi_client_leave(client);
+    *out = status == NKV_OK ? integer_value(sum) : NULL;
+    if (status == NKV_OK && *out == NULL) {
+        status = nkvi_fail(&error, NKV_ENOMEM, "no memory for an answer");
+    }
+    return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
+}
+
 nkv_status nkv_command(nkv_client *client, int argc, const nkv_str *argv, nkv_call *call,
                        nkv_value **out)
 {
@@ -223,6 +261,9 @@ nkv_status nkv_command(nkv_client *client, int argc, const nkv_str *argv, nkv_ca
         status = run_cached(client, &plan, (size_t)argc, argv, call, out);
     } else if (plan.split) {
         status = run_split(client, &plan, (size_t)argc, argv, call, out);
+    } else if (argc > 2 && is_key_list(&plan) &&
+               nkvi_split_needed(client, argv + 1, (size_t)argc - 1)) {
+        status = run_by_slot(client, &plan, (size_t)argc, argv, call, out);
     } else {
         status = run_pass(client, &plan, (size_t)argc, argv, call, out);
     }

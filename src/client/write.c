@@ -9,6 +9,7 @@
 #include "client/barrier.h"
 #include "client/gather.h"
 #include "client/plan.h"
+#include "client/split.h"
 
 nkv_status nkvi_data_call_wait(nkv_client *client, const nkvi_data_call *call, nkv_value **out,
                                nkv_error *error)
@@ -100,6 +101,30 @@ nkv_status nkv_set(nkv_client *client, nkv_str key, nkv_str value, int64_t ttl_m
     return status;
 }
 
+static nkv_status del_split(nkv_client *client, const nkv_str *keys, size_t n, nkv_call *call,
+                            int64_t *removed)
+{
+    nkv_error error = {.status = NKV_OK};
+    int64_t sum = 0;
+    nkv_status status = nkvi_client_enter_blocking(client, &error);
+    if (status != NKV_OK) {
+        return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
+    }
+    const nkvi_split split = {.name = nkv_cstr("DEL"),
+                              .keys = keys,
+                              .n = n,
+                              .writes = true,
+                              .resend = client->options.resend_writes != 0,
+                              .deadline_ns = nkvi_call_deadline(client, call)};
+    nkvi_count_add(&client->counters, NKVI_C_WRITES, 1);
+    status = nkvi_split_run(client, &split, &sum, &error);
+    nkvi_client_leave(client);
+    if (removed != NULL) {
+        *removed = sum;
+    }
+    return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
+}
+
 nkv_status nkv_del(nkv_client *client, const nkv_str *keys, size_t n, nkv_call *call,
                    int64_t *removed)
 {
@@ -108,6 +133,9 @@ nkv_status nkv_del(nkv_client *client, const nkv_str *keys, size_t n, nkv_call *
     }
     if (n == 0) {
         return nkvi_call_done(call, NKV_OK, NKV_FROM_LOCAL, NULL);
+    }
+    if (nkvi_split_needed(client, keys, n)) {
+        return del_split(client, keys, n, call, removed);
     }
     nkv_error error;
     nkv_str *argv = n < INT32_MAX ? nkvi_alloc((n + 1) * sizeof *argv) : NULL;
@@ -138,6 +166,21 @@ typedef struct key_set {
     nkv_str first; /* of all keys, also of those that are read; empty: none */
 } key_set;
 
+/* A transaction is executed by one node. */
+static nkv_status check_slot(const nkv_client *client, const key_set *set, const nkvi_plan *plan,
+                             size_t at, nkv_error *error)
+{
+    const nkv_str first[2] = {set->first, plan->key};
+    if (nkvi_split_needed(client, first, 2) ||
+        nkvi_split_needed(client, plan->keys, plan->keys_len)) {
+        return nkvi_fail(error, NKV_EINVAL,
+                         "command %zu of the transaction: a key in another hash slot; in a cluster "
+                         "all keys of a transaction have one slot, as those with the same {tag}",
+                         at + 1);
+    }
+    return NKV_OK;
+}
+
 static nkv_status collect(const nkv_client *client, key_set *set, const nkv_argv *command,
                           size_t at, nkv_error *error)
 {
@@ -150,8 +193,9 @@ static nkv_status collect(const nkv_client *client, key_set *set, const nkv_argv
         status = nkvi_fail(error, NKV_EREFUSED, "command %zu of the transaction, %s: %s", at + 1,
                            plan.command->name, plan.command->reason);
     }
-    if (status == NKV_OK && set->first.len == 0) {
-        set->first = plan.key;
+    if (status == NKV_OK && plan.key.len > 0) {
+        set->first = set->first.len > 0 ? set->first : plan.key;
+        status = check_slot(client, set, &plan, at, error);
     }
     if (status == NKV_OK && plan.writes) {
         set->flush = set->flush || plan.flush;

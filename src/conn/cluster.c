@@ -63,8 +63,8 @@ static void cluster_hear(nkvi_connector *connector, nkvi_peer *peer, const nkv_r
     }
 }
 
-static nkvi_again cluster_again(nkvi_connector *connector, nkvi_peer *peer, nkv_status status,
-                                const nkv_reply *reply, nkvi_peer **there)
+static nkvi_again cluster_again(nkvi_connector *connector, const nkvi_route *route,
+                                nkv_status status, const nkv_reply *reply, nkvi_peer **there)
 {
     const cluster *self = cluster_of(connector);
     const nkvi_redirect redirect = nkvi_redirect_of(reply);
@@ -75,10 +75,13 @@ static nkvi_again cluster_again(nkvi_connector *connector, nkvi_peer *peer, nkv_
     switch (status == NKV_EREPLY ? redirect.kind : NKVI_REDIRECT_NONE) {
     case NKVI_REDIRECT_NONE:
         return NKVI_AGAIN_NOT;
-    case NKVI_REDIRECT_MOVED:
-        return NKVI_AGAIN_NOW;
+    case NKVI_REDIRECT_MOVED: /* of another slot: the keys of the command are in several */
+        return redirect.hash_slot == route->hash_slot ? NKVI_AGAIN_NOW : NKVI_AGAIN_NOT;
     case NKVI_REDIRECT_ASK:
-        to = nkvi_cluster_find(self, peer, redirect.host, redirect.port);
+        if (redirect.hash_slot != route->hash_slot) {
+            return NKVI_AGAIN_NOT;
+        }
+        to = nkvi_cluster_find(self, route->peer, redirect.host, redirect.port);
         *there = to != NULL ? &node_of(to)->peer : NULL;
         return to != NULL ? NKVI_AGAIN_ASKING : NKVI_AGAIN_LATER;
     default:
@@ -219,6 +222,7 @@ nkv_status nkvi_cluster_create(const nkvi_cluster_config *config, nkvi_connector
     }
     self->base.ops = &cluster_ops;
     self->base.barrier = NKVI_BARRIER_KEY;
+    self->base.hash_slots = true;
     (void)pthread_mutex_init(&self->mu, NULL);
     nkv_status status = open(self, config, error);
     if (status != NKV_OK) {

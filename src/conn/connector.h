@@ -90,9 +90,9 @@ typedef struct nkvi_connector_ops {
     /* A peer has answered with an error, which may tell of the topology.  NULL: it never does.
      * [loop] */
     void (*hear)(nkvi_connector *connector, nkvi_peer *peer, const nkv_reply *error);
-    /* What becomes of a request to the peer that was not executed, and ended so (reply: with
+    /* What becomes of a request that was not executed: where it went, and how it ended (reply: with
      * NKV_EREPLY); *there: with ASKING.  NULL: never again.  [any] */
-    nkvi_again (*again)(nkvi_connector *connector, nkvi_peer *peer, nkv_status status,
+    nkvi_again (*again)(nkvi_connector *connector, const nkvi_route *route, nkv_status status,
                         const nkv_reply *reply, nkvi_peer **there);
     /* NKV_OK: the topology is known · NKV_EBUSY with the reason, if there is one: not yet · else
      * why it never will be.  NULL: always.  [any] */
@@ -116,7 +116,8 @@ typedef enum nkvi_barrier_kind {
 struct nkvi_connector {
     const nkvi_connector_ops *ops;
     nkvi_barrier_kind barrier;
-    bool overlaps; /* several peers may answer for one key */
+    bool overlaps;   /* several peers may answer for one key */
+    bool hash_slots; /* a command takes keys of one hash slot only */
 };
 
 /* One server.  Returns NKV_OK · NKV_ENOMEM · what nkvi_lane_create returns. */
