@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "client/own_call.h"
@@ -173,6 +174,23 @@ static nkv_status plan_read(const nkv_client *client, nkvi_plan *plan, size_t ar
     return NKV_OK;
 }
 
+/* Whether a write comes to the same if it is executed twice, one right behind the other. */
+static bool is_repeatable(const nkvi_plan *plan, size_t argc, const nkv_str *argv)
+{
+    static const char *const names[] = {"DEL", "UNLINK", "MSET", "SETEX", "PSETEX"};
+    static const char *const unlike[] = {"NX", "XX", "GET", "IFEQ"}; /* of SET */
+    bool repeatable = strcmp(plan->command->name, "SET") == 0;
+    for (size_t i = 3; repeatable && i < argc; i++) {
+        for (size_t j = 0; j < sizeof unlike / sizeof unlike[0]; j++) {
+            repeatable = repeatable && !nkvi_ascii_is(argv[i], unlike[j]);
+        }
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        repeatable = repeatable || strcmp(plan->command->name, names[i]) == 0;
+    }
+    return repeatable;
+}
+
 nkv_status nkvi_plan_make(const nkv_client *client, size_t argc, const nkv_str *argv,
                           nkvi_plan *plan, nkv_error *error)
 {
@@ -189,6 +207,7 @@ nkv_status nkvi_plan_make(const nkv_client *client, size_t argc, const nkv_str *
     bool reads =
         plan->command->klass == NKVI_COMMAND_CACHED || plan->command->klass == NKVI_COMMAND_READ;
     plan->intent = reads ? NKVI_TO_READ : NKVI_TO_WRITE;
+    plan->resend = reads || (client->options.resend_writes != 0 && is_repeatable(plan, argc, argv));
     switch (plan->command->klass) {
     case NKVI_COMMAND_REFUSED:
         return nkvi_fail(error, NKV_EREFUSED, "%s: %s", plan->command->name, plan->command->reason);

@@ -17,6 +17,7 @@ typedef struct nkvi_plan {
     bool split;         /* MGET, EXISTS of several keys: key by key */
     bool writes, flush; /* keys (below) are written / everything is */
     nkvi_intent intent; /* whom it may be asked of */
+    bool resend;        /* it may be executed twice: a read; with the option, a plain SET or DEL */
     bool settle;        /* what it writes cannot be told: nkvi_write_settle must follow */
     nkvi_query query;
     size_t fields_at; /* see nkvi_ask */

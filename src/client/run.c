@@ -197,6 +197,7 @@ static nkv_status run_pass(nkv_client *client, const nkvi_plan *plan, size_t arg
                            .flush = plan->flush,
                            .route_by = plan->key,
                            .intent = plan->intent,
+                           .resend = plan->resend,
                            .deadline_ns = nkvi_call_deadline(client, call)};
     status = nkvi_data_call_wait(client, &data, out, &error);
     if (plan->settle) {
@@ -232,7 +233,7 @@ static nkv_status run_by_slot(nkv_client *client, const nkvi_plan *plan, size_t 
                               .keys = argv + 1,
                               .n = argc - 1,
                               .writes = plan->writes,
-                              .resend = client->options.resend_writes != 0,
+                              .resend = plan->resend,
                               .deadline_ns = nkvi_call_deadline(client, call)};
     status = nkvi_split_run(client, &split, &sum, &error);
     count_pass(client, plan, status);
