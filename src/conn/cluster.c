@@ -27,7 +27,7 @@ static nkvi_route cluster_route(nkvi_connector *connector, nkv_str key, nkvi_int
     if (node == NULL) { /* any node knows better, or says that there is nobody */
         node = nkvi_slot_map_node(&self->map, atomic_load(&self->any));
     }
-    route.peer = &node_of(node)->peer;
+    route.peer = &node_of(node)->member.peer;
     return route;
 }
 
@@ -36,7 +36,7 @@ static bool cluster_vouches(nkvi_connector *connector, const nkvi_route *route)
 {
     const cluster *self = cluster_of(connector);
     nkvi_map_node *holder = nkvi_slot_map_holder(&self->map, route->hash_slot);
-    return holder != NULL && &node_of(holder)->peer == route->peer &&
+    return holder != NULL && &node_of(holder)->member.peer == route->peer &&
            atomic_load(&self->moves->of[route->hash_slot]) == route->moves;
 }
 
@@ -53,7 +53,7 @@ static void cluster_hear(nkvi_connector *connector, nkvi_peer *peer, const nkv_r
         to = nkvi_cluster_node(self, from, redirect.host, redirect.port);
     }
     if (to != NULL) {
-        nkvi_cluster_wake(to);
+        nkvi_member_wake(&to->member);
     }
     if (redirect.kind == NKVI_REDIRECT_MOVED && to != NULL) {
         (void)nkvi_slot_map_moved(&self->map, redirect.hash_slot, &from->map, &to->map);
@@ -82,7 +82,7 @@ static nkvi_again cluster_again(nkvi_connector *connector, const nkvi_route *rou
             return NKVI_AGAIN_NOT;
         }
         to = nkvi_cluster_find(self, route->peer, redirect.host, redirect.port);
-        *there = to != NULL ? &node_of(to)->peer : NULL;
+        *there = to != NULL ? &node_of(to)->member.peer : NULL;
         return to != NULL ? NKVI_AGAIN_ASKING : NKVI_AGAIN_LATER;
     default:
         return NKVI_AGAIN_LATER;
@@ -113,11 +113,11 @@ static size_t cluster_peers(nkvi_connector *connector, nkvi_peer **peers, size_t
     size_t n = 0;
     for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
         cluster_node *node = node_at(self, i);
-        if (!atomic_load(&node->shown)) {
+        if (!atomic_load(&node->member.shown)) {
             continue;
         }
         if (n < cap) {
-            peers[n] = &node->peer;
+            peers[n] = &node->member.peer;
         }
         n++;
     }
@@ -130,7 +130,7 @@ static void cluster_start(nkvi_connector *connector)
 {
     cluster *self = cluster_of(connector);
     for (uint32_t i = 0; i < SEEDS_FIRST && i < atomic_load(&self->map.nodes_len); i++) {
-        nkvi_cluster_wake(node_at(self, i));
+        nkvi_member_wake(&node_at(self, i)->member);
     }
     self->next_seed = SEEDS_FIRST;
     self->seeds_due_ns = nkvi_loop_now_ns(self->config.loop);
@@ -142,7 +142,7 @@ static void cluster_stop(nkvi_connector *connector)
     nkvi_ticker_stop(self->ticker);
     self->ticker = NULL;
     for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
-        nkvi_peer_stop(&node_at(self, i)->peer);
+        nkvi_peer_stop(&node_at(self, i)->member.peer);
     }
 }
 
@@ -189,7 +189,6 @@ static nkv_status open_seeds(cluster *self, const nkvi_cluster_config *config, n
 static nkv_status open(cluster *self, const nkvi_cluster_config *config, nkv_error *error)
 {
     self->config = config->base;
-    self->config.lane.vouch_if_told = true;
     self->max_age_ns = config->topology_max_age_ms * NKVI_NS_PER_MS;
     self->random = nkvi_random_seed();
     if (self->config.tracked) {

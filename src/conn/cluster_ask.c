@@ -18,11 +18,6 @@ static int64_t about(cluster *self, int64_t ns)
     return ns - (int64_t)(self->random % (uint64_t)(ns / 5 + 1));
 }
 
-static nkvi_lane *lane_of(const cluster_node *node)
-{
-    return node->peer.tracked != NULL ? node->peer.tracked : node->peer.data;
-}
-
 /* ---- what comes ------------------------------------------------------------------------------ */
 
 static void note_error(cluster *self, const nkv_error *error)
@@ -51,7 +46,7 @@ static void refused(question *q, const nkv_reply *reply)
         q->node->due_ns = INT64_MIN;
     }
     (void)nkvi_fail(&q->error, NKV_EREPLY, "%s: CLUSTER %s: %.*s",
-                    nkvi_peer_address(&q->node->peer), q->shards ? "SHARDS" : "SLOTS", len,
+                    nkvi_peer_address(&q->node->member.peer), q->shards ? "SHARDS" : "SLOTS", len,
                     reply->str);
 }
 
@@ -110,7 +105,7 @@ static void wake_holders(cluster *self, const question *q, nkvi_map_node *const 
 {
     for (size_t i = 0; i < q->view.nodes_len; i++) {
         if (nodes[i] != NULL) {
-            nkvi_cluster_wake(node_of(nodes[i]));
+            nkvi_member_wake(&node_of(nodes[i])->member);
         }
     }
     if (self->map.covered > 0) {
@@ -142,8 +137,8 @@ static void take_word(question *q, int64_t asked_ns)
     wake_holders(self, q, nodes);
     nkvi_free(nodes);
     node->map.doubted = false;
-    if (node->peer.tracked != NULL) {
-        nkvi_lane_vouch(node->peer.tracked, well ? asked_ns + self->max_age_ns : INT64_MIN);
+    if (node->member.peer.tracked != NULL) {
+        nkvi_lane_vouch(node->member.peer.tracked, well ? asked_ns + self->max_age_ns : INT64_MIN);
     }
 }
 
@@ -168,7 +163,7 @@ static void on_done(nkvi_request *request, nkv_status status, const nkv_error *e
         node->due_ns = now_ns + FAILED_NS;
     }
     nkvi_cluster_view_clear(&q->view);
-    self->config.handler.on_state(self->config.handler.ud, &node->peer);
+    self->config.handler.on_state(self->config.handler.ud, &node->member.peer);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -202,8 +197,8 @@ void nkvi_cluster_ask(cluster_node *node, bool shards)
                                 .on_reply = on_reply,
                                 .on_done = on_done};
     question_bytes(q->shards, &bytes);
-    nkv_status status =
-        nkvi_lane_submit(lane_of(node), &q->request, &bytes, NKVI_SUBMIT_WAIT, &error);
+    nkv_status status = nkvi_lane_submit(nkvi_member_lane(&node->member), &q->request, &bytes,
+                                         NKVI_SUBMIT_WAIT, &error);
     if (status != NKV_OK) {
         q->asked_ns = NKVI_NEVER;
         node->due_ns = nkvi_now_ns() + FAILED_NS;
@@ -212,30 +207,15 @@ void nkvi_cluster_ask(cluster_node *node, bool shards)
 
 /* ---- when ------------------------------------------------------------------------------------ */
 
-/* Clients that do not cache have no tracked lanes, whose changes would be told. */
-static void look_at_lane(cluster_node *node)
-{
-    nkvi_lane_info info;
-    nkvi_lane_get_info(node->peer.data, &info);
-    bool up = info.state != NKVI_LANE_DOWN;
-    if (up && !node->up) {
-        node->due_ns = INT64_MIN;
-    }
-    node->up = up;
-    node->map.credible = node->map.credible && up;
-}
-
 static void tick_node(cluster_node *node, int64_t now_ns)
 {
     question *q = &node->question;
     bool asking = q->asked_ns != NKVI_NEVER;
-    if (node->awake && node->peer.tracked == NULL) {
-        look_at_lane(node);
-    }
+    nkvi_member_look(&node->member);
     if (asking && now_ns - q->asked_ns > PATIENCE_NS) {
         node->map.credible = false;
     }
-    if (node->up && !asking && (node->map.doubted || now_ns >= node->due_ns)) {
+    if (node->member.up && !asking && (node->map.doubted || now_ns >= node->due_ns)) {
         node->map.doubted = false;
         nkvi_cluster_ask(node, false);
     }
@@ -281,8 +261,8 @@ static void wake_a_seed(cluster *self, int64_t now_ns)
     uint32_t n = atomic_load(&self->map.nodes_len);
     for (uint32_t i = 0; now_ns >= self->seeds_due_ns && i < n; i++) {
         cluster_node *node = node_at(self, self->next_seed++ % n);
-        if (node->seed && !node->awake) {
-            nkvi_cluster_wake(node);
+        if (node->seed && !node->member.awake) {
+            nkvi_member_wake(&node->member);
             self->seeds_due_ns = now_ns + SEED_NS;
         }
     }
@@ -312,8 +292,8 @@ void nkvi_cluster_tick(void *ud)
     for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
         cluster_node *node = node_at(self, i);
         tick_node(node, now_ns);
-        if (node->awake && !is_needed(node, now_ns)) {
-            nkvi_cluster_rest(node);
+        if (node->member.awake && !is_needed(node, now_ns)) {
+            nkvi_member_rest(&node->member);
         }
     }
     tick_map(self, now_ns);

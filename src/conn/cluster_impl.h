@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "conn/address_map.h"
 #include "conn/cluster.h"
+#include "conn/member.h"
 #include "conn/slot_map.h"
 
 typedef struct cluster cluster;
@@ -42,16 +43,12 @@ typedef struct question {
 } question;
 
 struct cluster_node {
-    nkvi_map_node map; /* first */
+    nkvi_member member; /* first */
+    nkvi_map_node map;
     cluster *cluster;
-    nkvi_connector_config config; /* of its peer */
-    nkvi_peer peer;
-    bool awake;         /* it is kept connected */
-    _Atomic bool shown; /* the same, for those who ask which nodes there are */
-    bool seed;          /* the URL names it */
-    bool up;            /* as far as is known */
-    int64_t due_ns;     /* when it is asked for its own word */
-    int64_t named_ns;   /* when somebody last listed or named it */
+    bool seed;        /* the URL names it */
+    int64_t due_ns;   /* when it is asked for its own word */
+    int64_t named_ns; /* when somebody last listed or named it */
     question question;
 };
 
@@ -81,7 +78,7 @@ static inline cluster *cluster_of(nkvi_connector *connector)
 
 static inline cluster_node *node_of(nkvi_map_node *node)
 {
-    return (cluster_node *)(void *)node;
+    return NKVI_CONTAINER(node, cluster_node, map);
 }
 
 static inline cluster_node *node_at(const cluster *self, uint32_t number)
@@ -91,7 +88,7 @@ static inline cluster_node *node_at(const cluster *self, uint32_t number)
 
 static inline cluster_node *node_of_peer(nkvi_peer *peer)
 {
-    return (cluster_node *)(void *)((char *)peer - offsetof(cluster_node, peer));
+    return (cluster_node *)(void *)nkvi_member_of(peer);
 }
 
 /* ---- cluster_node.c ---- */
@@ -102,10 +99,6 @@ cluster_node *nkvi_cluster_node(cluster *self, const cluster_node *asked, nkv_st
 
 /* Where the announced address is reached, without making a node.  [any] */
 nkvi_map_node *nkvi_cluster_find(const cluster *self, nkvi_peer *asked, nkv_str host, int port);
-
-/* Keeps it connected / lets it rest; not inside a callback of its lanes. */
-void nkvi_cluster_wake(cluster_node *node);
-void nkvi_cluster_rest(cluster_node *node);
 
 void nkvi_cluster_node_destroy(cluster_node *node);
 

@@ -4,74 +4,16 @@
 #include "base/mem.h"
 #include "conn/cluster_impl.h"
 
-/* ---- what their lanes tell ------------------------------------------------------------------- */
-
-static cluster_node *teller(nkvi_peer *peer, const nkvi_peer_handler **handler)
+/* Before anything else a node is asked for its word; one that is lost is asked for no more. */
+static void changed(nkvi_member *member, bool up)
 {
-    cluster_node *node = node_of_peer(peer);
-    *handler = &node->cluster->config.handler;
-    return node;
-}
-
-static bool on_open(void *ud, nkvi_peer *peer)
-{
-    const nkvi_peer_handler *handler = &((cluster *)ud)->config.handler;
-    return handler->on_open(handler->ud, peer);
-}
-
-static void on_close(void *ud, nkvi_peer *peer)
-{
-    const nkvi_peer_handler *handler = &((cluster *)ud)->config.handler;
-    handler->on_close(handler->ud, peer);
-}
-
-static void on_push(void *ud, nkvi_peer *peer, const nkv_reply *push)
-{
-    const nkvi_peer_handler *handler;
-    (void)ud;
-    (void)teller(peer, &handler);
-    handler->on_push(handler->ud, peer, push);
-}
-
-/* The tracked lane is up, or lost.  Before anything else it is asked for the node's word. */
-static void on_change(void *ud, nkvi_peer *peer, const nkvi_lane_info *info, nkv_flush_cause cause)
-{
-    const nkvi_peer_handler *handler;
-    cluster_node *node = teller(peer, &handler);
-    bool up = info->state != NKVI_LANE_DOWN;
-    if (up && !node->up) {
-        node->up = true;
+    cluster_node *node = (cluster_node *)(void *)member;
+    if (up) {
         nkvi_cluster_ask(node, !atomic_load(&node->cluster->known));
-    } else if (!up) {
-        node->up = node->map.credible = false;
+    } else {
+        node->map.credible = node->map.spoke = false;
         node->cluster->map_due_ns = INT64_MIN;
     }
-    (void)ud;
-    handler->on_change(handler->ud, peer, info, cause);
-}
-
-static void on_state(void *ud, nkvi_peer *peer)
-{
-    const nkvi_peer_handler *handler;
-    (void)ud;
-    (void)teller(peer, &handler);
-    handler->on_state(handler->ud, peer);
-}
-
-/* ---- nodes ----------------------------------------------------------------------------------- */
-
-static void configure(cluster_node *node)
-{
-    cluster *self = node->cluster;
-    node->config = self->config;
-    node->config.handler = (nkvi_peer_handler){.on_open = on_open,
-                                               .on_close = on_close,
-                                               .on_push = on_push,
-                                               .on_change = on_change,
-                                               .on_state = on_state,
-                                               .ud = self};
-    node->config.lane.endpoint.host = node->map.host;
-    node->config.lane.endpoint.port = node->map.port;
 }
 
 static cluster_node *make(cluster *self, const char *host, int port)
@@ -87,13 +29,13 @@ static cluster_node *make(cluster *self, const char *host, int port)
     node->named_ns = nkvi_loop_now_ns(self->config.loop);
     node->question.node = node;
     node->question.asked_ns = NKVI_NEVER;
-    configure(node);
-    if (nkvi_peer_open(&node->peer, &node->config, NULL) != NKV_OK) {
+    node->member.changed = changed;
+    if (nkvi_member_open(&node->member, &self->config, node->map.host, port, NULL) != NKV_OK) {
         nkvi_free(node);
         return NULL;
     }
     if (!nkvi_slot_map_add(&self->map, &node->map)) {
-        nkvi_peer_close(&node->peer, &node->config);
+        nkvi_member_close(&node->member);
         nkvi_free(node);
         return NULL;
     }
@@ -130,29 +72,9 @@ cluster_node *nkvi_cluster_node(cluster *self, const cluster_node *asked, nkv_st
     return node;
 }
 
-void nkvi_cluster_wake(cluster_node *node)
-{
-    if (!node->awake) {
-        node->awake = true;
-        atomic_store(&node->shown, true);
-        nkvi_lane_start(node->peer.tracked != NULL ? node->peer.tracked : node->peer.data);
-    }
-}
-
-void nkvi_cluster_rest(cluster_node *node)
-{
-    node->awake = node->up = node->map.credible = false;
-    node->map.spoke = false;
-    atomic_store(&node->shown, false);
-    if (node->peer.tracked != NULL) {
-        nkvi_lane_rest(node->peer.tracked);
-    }
-    nkvi_lane_rest(node->peer.data);
-}
-
 void nkvi_cluster_node_destroy(cluster_node *node)
 {
-    nkvi_peer_close(&node->peer, &node->config);
+    nkvi_member_close(&node->member);
     nkvi_cluster_view_clear(&node->question.view);
     nkvi_free(node);
 }

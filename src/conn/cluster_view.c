@@ -225,8 +225,8 @@ static nkv_status read_shard_nodes(parser *p, const nkv_reply *nodes, uint32_t *
 
     *primary = NONE;
     for (size_t i = 0; i < nodes->elements; i++) {
-        nkvi_view_node node;
-        uint32_t index;
+        nkvi_view_node node = {.port = 0};
+        uint32_t index = NONE;
         nkv_status status = read_shard_node(p, &nodes->element[i], &node);
         if (status == NKV_OK) {
             status = place_node(p, &node, shard, &index);
@@ -295,8 +295,8 @@ static nkv_status read_slots(parser *p, const nkv_reply *range)
         return bad(p, "a range without a node");
     }
     for (size_t i = 2; i < range->elements; i++) {
-        nkvi_view_node node;
-        uint32_t index;
+        nkvi_view_node node = {.port = 0};
+        uint32_t index = NONE;
         nkv_status status = read_slots_node(p, &range->element[i], &node);
         if (status != NKV_OK) {
             return status;

@@ -16,14 +16,14 @@ static bool str_is(nkv_str text, const char *word)
 
 /* ---- Answers --------------------------------------------------------------------------------- */
 
-static bool read_endpoint(const nkv_reply *host, const nkv_reply *port, nkvi_endpoint *out)
+static bool read_endpoint(const nkv_reply *host, const nkv_reply *port, nkvi_sentinel_address *out)
 {
     nkv_str text;
     int64_t number;
 
     if (!nkvi_answer_text(host, &text) || text.len == 0 || !nkvi_host_copy(out->host, text) ||
         !nkvi_answer_int(port, port_limits, &number)) {
-        *out = (nkvi_endpoint){.port = 0};
+        *out = (nkvi_sentinel_address){.port = 0};
         return false;
     }
     out->port = (int)number;
@@ -53,9 +53,10 @@ static nkv_status bad(nkv_error *error, const nkv_reply *reply, const char *what
     return nkvi_fail(error, NKV_EPROTO, "sentinel: %s", refused ? reply->str : what);
 }
 
-nkv_status nkvi_sentinel_address_parse(const nkv_reply *reply, nkvi_endpoint *out, nkv_error *error)
+nkv_status nkvi_sentinel_address_parse(const nkv_reply *reply, nkvi_sentinel_address *out,
+                                       nkv_error *error)
 {
-    *out = (nkvi_endpoint){.port = 0};
+    *out = (nkvi_sentinel_address){.port = 0};
     if (is_unknown(reply)) {
         return NKV_NOT_FOUND;
     }

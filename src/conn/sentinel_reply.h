@@ -22,21 +22,21 @@
 
 #define NKVI_SENTINEL_LIST_MAX 1024
 
-typedef struct nkvi_endpoint {
+typedef struct nkvi_sentinel_address {
     char host[NKVI_HOST_SIZE];
     int port;
-} nkvi_endpoint;
+} nkvi_sentinel_address;
 
 /* ---- Answers --------------------------------------------------------------------------------- */
 
 /* The primary's address.  Returns NKV_OK · NKV_NOT_FOUND (the sentinel does not know the service) ·
  * NKV_EPROTO (error says why).  Else than on NKV_OK *out is empty. */
-nkv_status nkvi_sentinel_address_parse(const nkv_reply *reply, nkvi_endpoint *out,
+nkv_status nkvi_sentinel_address_parse(const nkv_reply *reply, nkvi_sentinel_address *out,
                                        nkv_error *error);
 
 /* What sentinels think of a server. */
 typedef struct nkvi_sentinel_node {
-    nkvi_endpoint at;
+    nkvi_sentinel_address at;
     bool subjectively_down; /* this sentinel finds it down */
     bool objectively_down;  /* so many do that it is */
     bool disconnected;      /* this sentinel has no connection to it */

@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_endpoint(const nkvi_endpoint *at)
+static void check_endpoint(const nkvi_sentinel_address *at)
 {
     T_REQUIRE(nkvi_host_valid(nkv_cstr(at->host)));
     T_REQUIRE(at->port >= 1 && at->port <= NKVI_PORT_MAX);
@@ -31,7 +31,7 @@ static void check_list(nkv_status status, nkvi_sentinel_list *list)
 
 static void check_answers(const nkv_reply *reply)
 {
-    nkvi_endpoint at;
+    nkvi_sentinel_address at;
     nkvi_sentinel_node node;
     nkvi_sentinel_list list;
     nkv_error error;

@@ -28,7 +28,7 @@ static nkvi_draft kept(const char *kind, const char *what)
     return t_reply_kept(name);
 }
 
-static nkv_status address(nkvi_draft reply, nkvi_endpoint *out)
+static nkv_status address(nkvi_draft reply, nkvi_sentinel_address *out)
 {
     nkv_status status = nkvi_sentinel_address_parse(&reply.root, out, &error);
     nkvi_draft_clear(&reply);
@@ -77,7 +77,7 @@ static void assert_two(int a, int b)
 Test(conn_sentinel_reply, tells_who_is_the_primary)
 {
     for (int k = 0; k < KINDS; k++) {
-        nkvi_endpoint at;
+        nkvi_sentinel_address at;
         nkvi_sentinel_node node;
         cr_assert_eq(address(kept(kinds[k], "address_2"), &at), NKV_OK);
         cr_assert(strcmp(at.host, "127.0.0.1") == 0 && at.port == 21500);
@@ -105,7 +105,7 @@ Test(conn_sentinel_reply, tells_that_a_primary_is_lost)
 
 Test(conn_sentinel_reply, a_service_may_be_unknown)
 {
-    nkvi_endpoint at;
+    nkvi_sentinel_address at;
     nkvi_sentinel_node node;
     cr_assert_eq(address(kept("redis", "address_unknown_2"), &at), NKV_NOT_FOUND);
     cr_assert_eq(address(kept("redis", "address_unknown_3"), &at), NKV_NOT_FOUND);
@@ -191,7 +191,7 @@ Test(conn_sentinel_reply, what_cannot_be_understood_is_refused, .fini = done)
         "*2\r\n+a b\r\n+1\r\n",
     };
     for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
-        nkvi_endpoint at;
+        nkvi_sentinel_address at;
         cr_assert_eq(address(t_reply(addresses[i]), &at), NKV_EPROTO, "%s", addresses[i]);
         cr_assert(at.host[0] == '\0' && at.port == 0);
     }
