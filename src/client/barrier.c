@@ -150,6 +150,9 @@ void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, const nkv_str *key, 
 
 bool nkvi_write_settle_at_once(nkv_client *client)
 {
+    if (client->written != NULL) {
+        nkvi_written_note_all(client->written);
+    }
     if (!client->caching) {
         return true;
     }

@@ -73,6 +73,11 @@ static void bracket_begin(nkvi_chunk *chunk)
 static void bracket_end(nkvi_chunk *chunk)
 {
     nkv_cache *cache = chunk->client->cache;
+    nkvi_written *written = chunk->client->own_written;
+    if (written != NULL && writes(chunk)) {
+        nkvi_written_note(written, chunk->key);
+        nkvi_written_note(written, chunk->kind == NKVI_CHUNK_PAIR ? chunk->other_key : chunk->key);
+    }
     if (!chunk->bracketed) {
         return;
     }

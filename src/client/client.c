@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "client/again.h"
@@ -20,6 +21,7 @@
 #include "client/read.h"
 #include "conn/cluster.h"
 #include "conn/foreign.h"
+#include "conn/sentinel.h"
 
 #define TICK_MS      50
 #define TIDY_ENTRIES 512u
@@ -164,11 +166,6 @@ static nkv_status take_url(nkv_client *client, nkv_error *error)
                            "rediss:// needs TLS, which this version does not have; use redis:// or "
                            "unix://, or a TLS tunnel on this machine");
     }
-    if (status == NKV_OK && client->url.topology == NKVI_SENTINEL) {
-        status = nkvi_fail(error, NKV_ENOTSUP,
-                           "sentinels are not supported by this version; give the URL of one "
-                           "server or of a cluster");
-    }
     return status;
 }
 
@@ -267,6 +264,7 @@ static nkvi_connector_config connector_config(nkv_client *client)
     config.loop = client->loop;
     config.tracked = client->caching;
     config.owners = &client->owners;
+    config.written = client->written;
     config.handler = (nkvi_peer_handler){.on_open = nkvi_client_on_open,
                                          .on_close = nkvi_client_on_close,
                                          .on_push = nkvi_client_on_push,
@@ -338,6 +336,44 @@ static nkv_status open_cluster(nkv_client *client, nkv_error *error)
     return nkvi_cluster_create(&config, &client->connector, error);
 }
 
+/* Where replicas are read from, it is noted what is written (P2). */
+static nkv_status note_writes(nkv_client *client, nkv_error *error)
+{
+    if (client->options.read_from <= NKV_READ_PRIMARY) {
+        return NKV_OK;
+    }
+    if (client->caching) {
+        client->written = nkvi_cache_written(client->cache);
+    } else {
+        client->written = client->own_written = nkvi_alloc(sizeof *client->own_written);
+        if (client->own_written != NULL) {
+            nkvi_written_init(client->own_written, nkvi_random_seed());
+        }
+    }
+    return client->written != NULL ? NKV_OK
+                                   : nkvi_fail(error, NKV_ENOMEM, "no memory for a client");
+}
+
+static nkv_status open_sentinel(nkv_client *client, nkv_error *error)
+{
+    const nkv_options *options = &client->options;
+    nkv_status status = note_writes(client, error);
+    if (status != NKV_OK) {
+        return status;
+    }
+    const nkvi_sentinel_config config = {.base = connector_config(client),
+                                         .sentinels = client->url.hosts,
+                                         .sentinels_len = client->url.hosts_len,
+                                         .username = options->sentinel_username,
+                                         .password = options->sentinel_password,
+                                         .service = options->service_name,
+                                         .address_map = options->address_map,
+                                         .timeout_ms = options->sentinel_timeout_ms,
+                                         .topology_max_age_ms = options->topology_max_age_ms,
+                                         .read_from = (nkvi_url_read)options->read_from};
+    return nkvi_sentinel_create(&config, &client->connector, error);
+}
+
 static nkv_status open_connector(nkv_client *client, const nkv_connector *own, nkv_error *error)
 {
     if (own != NULL) {
@@ -345,6 +381,9 @@ static nkv_status open_connector(nkv_client *client, const nkv_connector *own, n
     }
     if (client->url.topology == NKVI_CLUSTER) {
         return open_cluster(client, error);
+    }
+    if (client->url.topology == NKVI_SENTINEL) {
+        return open_sentinel(client, error);
     }
     const nkvi_connector_config config = connector_config(client);
     return nkvi_standalone_create(&config, &client->connector, error);
@@ -373,6 +412,7 @@ static void open_on_loop(void *ud)
 static void client_free(nkv_client *client)
 {
     nkv_cache_release(client->cache);
+    nkvi_free(client->own_written);
     nkvi_url_clear(&client->url);
     if (client->strings != NULL) {
         explicit_bzero(client->strings, client->strings_size); /* passwords are among them */

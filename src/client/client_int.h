@@ -47,6 +47,8 @@ struct nkv_client {
     nkv_cache *cache;
     uint32_t space;
     nkvi_fence *fence;
+    nkvi_written *written; /* where replicas are read from: the cache's, or own_written; or NULL */
+    nkvi_written *own_written; /* of a client that does not cache */
     int64_t coarse_slack_ns;
     nkvi_loop *loop;
     nkvi_connector *connector;

@@ -51,10 +51,23 @@ static void write_begin(pending_call *pending)
     }
 }
 
+/* What the cache notes otherwise. */
+static void note_written(const pending_call *pending)
+{
+    nkvi_written *written = pending->client->own_written;
+    for (size_t i = 0; written != NULL && i < pending->keys_len; i++) {
+        nkvi_written_note(written, pending->keys[i].key);
+    }
+    if (written != NULL && pending->flush) {
+        nkvi_written_note_all(written);
+    }
+}
+
 static void write_end(pending_call *pending)
 {
     nkv_cache *cache = pending->client->cache;
     if (cache == NULL) {
+        note_written(pending);
         return;
     }
     for (size_t i = 0; i < pending->keys_len; i++) {

@@ -192,6 +192,18 @@ static void wrong_type(nkvi_batch *b, nkvi_flight *flight)
     outdate(b, flight);
 }
 
+/* What a replica says is kept no longer than the option allows. */
+static bool replica_bound(const nkvi_batch *b, int64_t *deadline_ns)
+{
+    int64_t bound_ms = b->client->options.replica_max_ttl_ms;
+    if (bound_ms < 0 || !atomic_load(&b->peer->replica)) {
+        return true;
+    }
+    int64_t bound_ns = nkvi_deadline_ns(b->sent_ns, bound_ms);
+    *deadline_ns = *deadline_ns < bound_ns ? *deadline_ns : bound_ns;
+    return bound_ms > 0;
+}
+
 /* Makes the value, and stores it if it may be. */
 static nkv_value *flight_value(nkvi_batch *b, nkvi_flight *flight, int64_t now_ns)
 {
@@ -213,6 +225,7 @@ static nkv_value *flight_value(nkvi_batch *b, nkvi_flight *flight, int64_t now_n
                         .hash_slot = flight->hash_slot};
     bool keep = nkvi_ttl_deadline(&client->options, &b->mode, b->sent_ns, &flight->answer.root,
                                   &flight->ttl, &stamp.deadline_ns);
+    keep = keep && replica_bound(b, &stamp.deadline_ns);
     bool overtaken = atomic_load_explicit(&flight->dirty, memory_order_relaxed) ||
                      !nkvi_fence_intact(&flight->token) || !generation_stands(flight) ||
                      !slot_stands(b, flight) || contradicted(b, flight, now_ns);

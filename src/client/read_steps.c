@@ -42,7 +42,9 @@ static void bypass(nkvi_reading *item, nkv_bypass reason)
 /* Routes it, and decides whether it is looked up at all. */
 static void begin(const nkvi_steps *all, nkvi_reading *item)
 {
-    item->route = nkvi_client_route(all->client, item->read->query.key, NKVI_TO_READ);
+    /* What replicas say is never all that was acknowledged. */
+    nkvi_intent intent = all->level == NKV_BARRIER ? NKVI_TO_WRITE : NKVI_TO_READ;
+    item->route = nkvi_client_route(all->client, item->read->query.key, intent);
     item->there = NULL;
     item->settler = NULL;
     item->state = NKVI_READ_NEW;

@@ -35,6 +35,7 @@ typedef struct nkvi_peer {
     nkvi_owner *owner;            /* NULL: the client does not cache */
     void *user;                   /* the client's state for this peer; [loop] */
     _Atomic nkvi_pairs pairs;
+    _Atomic bool replica;             /* what it answers may be old: replica_max_ttl bounds it */
     const nkvi_peer_handler *handler; /* whom to tell; the connector's */
 } nkvi_peer;
 
@@ -72,12 +73,13 @@ struct nkvi_peer_handler {
 
 typedef struct nkvi_connector_config {
     nkvi_loop *loop;
-    nkvi_lane_config lane;    /* template; owner and handler are set here */
-    bool tracked;             /* false: no tracked lanes */
-    _Atomic uint32_t *owners; /* counts the open ones of its peers, never too many; or NULL */
-    const nkvi_moves *moves;  /* of the cluster's hash slots, or NULL */
-    unsigned bulk_lanes;      /* of each peer */
-    unsigned bulk_at_once;    /* of them; 0: it depends on the peer */
+    nkvi_lane_config lane;       /* template; owner and handler are set here */
+    bool tracked;                /* false: no tracked lanes */
+    _Atomic uint32_t *owners;    /* counts the open ones of its peers, never too many; or NULL */
+    const nkvi_moves *moves;     /* of the cluster's hash slots, or NULL */
+    const nkvi_written *written; /* what was written; where replicas are read from, else NULL */
+    unsigned bulk_lanes;         /* of each peer */
+    unsigned bulk_at_once;       /* of them; 0: it depends on the peer */
     size_t bulk_window_bytes;
     nkvi_peer_handler handler;
 } nkvi_connector_config;

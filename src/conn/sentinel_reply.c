@@ -91,6 +91,10 @@ static bool read_node(const nkv_reply *fields, nkvi_sentinel_node *out)
     out->subjectively_down = has_flag(flags, "s_down");
     out->objectively_down = has_flag(flags, "o_down");
     out->disconnected = has_flag(flags, "disconnected");
+    nkv_str epoch;
+    if (nkvi_answer_text(nkvi_answer_field(fields, "config-epoch"), &epoch)) {
+        (void)nkvi_digits_parse(epoch, UINT64_MAX, &out->epoch);
+    }
     out->link_up = nkvi_answer_is(nkvi_answer_field(fields, "master-link-status"), "ok");
     return read_endpoint(nkvi_answer_field(fields, "ip"), nkvi_answer_field(fields, "port"),
                          &out->at);

@@ -41,6 +41,7 @@ typedef struct nkvi_sentinel_node {
     bool objectively_down;  /* so many do that it is */
     bool disconnected;      /* this sentinel has no connection to it */
     bool link_up;           /* a replica that is connected to its primary */
+    uint64_t epoch;         /* of the configuration that names a primary; 0: not told */
 } nkvi_sentinel_node;
 
 /* SENTINEL MASTER.  Returns as above; «No such master» is NKV_NOT_FOUND. */

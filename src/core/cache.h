@@ -26,6 +26,7 @@
 
 #include "core/draft.h"
 #include "core/fence.h"
+#include "core/written.h"
 
 /* ---- owners ---------------------------------------------------------------------------------- */
 
@@ -91,7 +92,11 @@ nkvi_fence *nkvi_cache_space_fence(nkv_cache *cache, uint32_t space);
 uint32_t nkvi_cache_write_begin(nkv_cache *cache, nkv_str key);
 void nkvi_cache_write_end(nkv_cache *cache, nkv_str key, uint32_t spaces);
 
-/* The same for a command that changes everything (FLUSHALL, SWAPDB …); called before and after. */
+/* From now on write_end and flush_own note what was written (core/written.h), for clients that read
+ * from replicas; the cache's, to its end.  NULL: memory. */
+nkvi_written *nkvi_cache_written(nkv_cache *cache);
+
+/* The same as a write for a command that changes everything (FLUSHALL, SWAPDB …); called before and after. */
 void nkvi_cache_flush_own(nkv_cache *cache);
 
 /* ---- lookups and puts ------------------------------------------------------------------------ */

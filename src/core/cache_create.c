@@ -108,6 +108,7 @@ static void clear_common(nkv_cache *cache)
     nkvi_keystats_clear(&cache->keystats);
     nkvi_spaces_clear(&cache->spaces);
     nkvi_owners_clear(&cache->owners);
+    nkvi_free(atomic_load(&cache->written));
     pthread_mutex_destroy(&cache->mu);
 }
 

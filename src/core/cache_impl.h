@@ -51,6 +51,7 @@ struct nkv_cache {
     _Atomic uint64_t sweep_wish;     /* counts flushes and lost owners */
 
     _Alignas(64) _Atomic uint64_t refs;
+    _Atomic(nkvi_written *) written; /* NULL: nobody reads from replicas */
     nkvi_keystats keystats;
     nkvi_totals totals;
 };

@@ -4,6 +4,7 @@
  * which the invalidation takes too: so a fill either comes before the invalidation, and is dropped
  * by it, or sees the fence moved, and is refused.  That is why the fence moves first at the end of
  * a write as well. */
+#include "base/mem.h"
 #include "core/cache_impl.h"
 
 static nkvi_query query_in(nkv_cache *cache, uint32_t space, nkv_str key)
@@ -28,8 +29,27 @@ uint32_t nkvi_cache_write_begin(nkv_cache *cache, nkv_str key)
     return spaces;
 }
 
+nkvi_written *nkvi_cache_written(nkv_cache *cache)
+{
+    pthread_mutex_lock(&cache->mu);
+    nkvi_written *written = atomic_load(&cache->written);
+    if (written == NULL) {
+        written = nkvi_alloc(sizeof *written);
+        if (written != NULL) {
+            nkvi_written_init(written, cache->seed);
+            atomic_store(&cache->written, written);
+        }
+    }
+    pthread_mutex_unlock(&cache->mu);
+    return written;
+}
+
 void nkvi_cache_write_end(nkv_cache *cache, nkv_str key, uint32_t spaces)
 {
+    nkvi_written *written = atomic_load(&cache->written);
+    if (written != NULL) {
+        nkvi_written_note(written, key);
+    }
     uint32_t now = nkvi_cache_space_count(cache);
     for (uint32_t space = 0; space < now; space++) {
         nkvi_fence *fence = nkvi_cache_space_fence(cache, space);
@@ -45,6 +65,10 @@ void nkvi_cache_write_end(nkv_cache *cache, nkv_str key, uint32_t spaces)
 
 void nkvi_cache_flush_own(nkv_cache *cache)
 {
+    nkvi_written *written = atomic_load(&cache->written);
+    if (written != NULL) {
+        nkvi_written_note_all(written);
+    }
     for (uint32_t space = 0; space < nkvi_cache_space_count(cache); space++) {
         nkvi_fence_touch_all(nkvi_cache_space_fence(cache, space));
         nkvi_cache_flush(cache, space);

@@ -276,6 +276,9 @@ static nkv_status may_submit(nkvi_bulk *bulk, nkv_error *error)
     if (bulk->closing) {
         return nkvi_fail(error, NKV_ECLOSED, "%s: the connections are being closed", bulk->address);
     }
+    if (bulk->config.endpoint.nowhere != NULL) {
+        return nkvi_fail(error, NKV_ECONN, "%s", bulk->config.endpoint.nowhere);
+    }
     return bulk->started > 0 ? NKV_OK : nkvi_bulk_start_lane(bulk, error);
 }
 

@@ -46,6 +46,7 @@ static bool copy_endpoint(nkvi_endpoint *own, const nkvi_endpoint *from)
     own->password = copy(from->password, &ok);
     own->client_name = copy(from->client_name, &ok);
     own->db = from->db;
+    own->nowhere = from->nowhere;
     return ok;
 }
 

@@ -47,6 +47,8 @@ typedef struct nkvi_endpoint {
     const char *username, *password; /* NULL: none */
     int db;
     const char *client_name;
+    const char *nowhere; /* there is no such server, and this is why: every request ends with
+                          * NKV_ECONN; constant text; NULL: there is one */
 } nkvi_endpoint;
 
 /* "host:port", "[host]:port" or the path; never a secret. */

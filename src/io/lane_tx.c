@@ -199,6 +199,9 @@ static nkv_status admit(nkvi_lane *lane, size_t len, nkvi_submit_when when, nkv_
     if (lane->closed) {
         return nkvi_fail(error, NKV_ECLOSED, "%s: the connection is being closed", lane->address);
     }
+    if (lane->config.endpoint.nowhere != NULL) {
+        return nkvi_fail(error, NKV_ECONN, "%s", lane->config.endpoint.nowhere);
+    }
     if (when == NKVI_SUBMIT_ARMED && lane->state != NKVI_LANE_ARMED) {
         return nkvi_fail(error, NKV_ECONN, "%s: not connected with tracking", lane->address);
     }
