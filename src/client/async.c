@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "client/barrier.h"
 #include "client/data_call.h"
+#include "client/everywhere.h"
 #include "client/plan.h"
 #include "client/read.h"
 
@@ -255,6 +256,9 @@ nkv_status nkv_command_async(nkv_client *client, int argc, const nkv_str *argv,
     self->deadline_ns = nkvi_call_deadline(client, &self->call);
     nkv_error error = {.status = NKV_OK};
     nkv_status status = nkvi_plan_make(client, self->argc, self->argv, &self->plan, &error);
+    if (status == NKV_OK && nkvi_everywhere_needed(client, &self->plan)) {
+        status = NKV_ENOTSUP; /* it would be done in one place only */
+    }
     if (status != NKV_OK) {
         nkvi_plan_clear(&self->plan);
         nkvi_free(self);

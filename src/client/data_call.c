@@ -25,6 +25,7 @@ typedef struct pending_call {
         nkvi_buf bytes; /* what was sent; empty: it is not sent again */
         nkv_str route_by;
         nkvi_intent intent;
+        nkvi_peer *to;   /* NULL: by the key */
         nkvi_peer *peer; /* whom it was sent to */
         nkvi_peer *there;
         uint16_t hash_slot;
@@ -203,6 +204,9 @@ static void call_send(pending_call *pending)
     nkvi_buf bytes;
     nkvi_route route = nkvi_client_route(client, pending->again.route_by, pending->again.intent);
     take_bytes(pending, &bytes);
+    if (pending->again.to != NULL) {
+        route = (nkvi_route){.peer = pending->again.to};
+    }
     pending->again.hash_slot = route.hash_slot;
     pending->again.peer = pending->again.asking ? pending->again.there : route.peer;
     pending->request.replies = pending->again.commands + pending->again.asking;
@@ -242,6 +246,7 @@ static pending_call *pending_make(nkv_client *client, const nkvi_data_call *call
     pending->again.commands = call->replies;
     pending->again.intent = call->intent;
     pending->again.resend = call->resend;
+    pending->again.to = call->to;
     nkvi_list_init(&pending->waiters);
     nkvi_draft_init(&pending->answer);
     char *at = (char *)&pending->keys[call->keys_len];

@@ -19,6 +19,7 @@ typedef struct nkvi_data_call {
     bool flush;       /* writes everything */
     bool resend;      /* may be executed twice: it is sent again if its answer was lost */
     nkv_str route_by; /* a key of it; empty: it has none */
+    nkvi_peer *to;    /* this one and no other; NULL: by the key */
     nkvi_intent intent;
     int64_t deadline_ns;
 } nkvi_data_call;

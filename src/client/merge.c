@@ -31,6 +31,12 @@ nkv_status nkvi_merge_topology(nkv_options *options, nkvi_url *url, nkv_error *e
         return nkvi_fail(error, NKV_EINVAL, "option db is %d; a cluster has database 0 only",
                          options->db);
     }
+    bool replicas = options->read_from > NKV_READ_PRIMARY || url->read_from > NKVI_URL_READ_PRIMARY;
+    if (url->topology == NKVI_CLUSTER && replicas) {
+        return nkvi_fail(error, NKV_ENOTSUP,
+                         "option read_from: of a cluster the primaries are read from; replicas are "
+                         "read from where sentinels watch them");
+    }
     if (url->topology == NKVI_SENTINEL) {
         nkv_status status = nkvi_environment_read(options, url, error);
         if (status != NKV_OK) {

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "client/everywhere.h"
 #include "client/plan.h"
 #include "client/read.h"
 #include "client/reply.h"
@@ -245,6 +246,21 @@ static nkv_status run_by_slot(nkv_client *client, const nkvi_plan *plan, size_t 
     return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
 }
 
+static nkv_status run_everywhere(nkv_client *client, const nkvi_plan *plan, const nkv_argv *command,
+                                 nkv_call *call, nkv_value **out)
+{
+    nkv_error error = {.status = NKV_OK};
+    nkv_status status = nkvi_client_enter_blocking(client, &error);
+    if (status != NKV_OK) {
+        return nkvi_call_done(call, status, NKV_FROM_SERVER, &error);
+    }
+    status =
+        nkvi_everywhere_run(client, plan, command, nkvi_call_deadline(client, call), out, &error);
+    count_pass(client, plan, status);
+    nkvi_client_leave(client);
+    return finish_value(call, status, NKV_FROM_SERVER, &error, *out);
+}
+
 nkv_status nkv_command(nkv_client *client, int argc, const nkv_str *argv, nkv_call *call,
                        nkv_value **out)
 {
@@ -262,6 +278,9 @@ nkv_status nkv_command(nkv_client *client, int argc, const nkv_str *argv, nkv_ca
         status = run_cached(client, &plan, (size_t)argc, argv, call, out);
     } else if (plan.split) {
         status = run_split(client, &plan, (size_t)argc, argv, call, out);
+    } else if (nkvi_everywhere_needed(client, &plan)) {
+        const nkv_argv command = {argc, argv};
+        status = run_everywhere(client, &plan, &command, call, out);
     } else if (argc > 2 && is_key_list(&plan) &&
                nkvi_split_needed(client, argv + 1, (size_t)argc - 1)) {
         status = run_by_slot(client, &plan, (size_t)argc, argv, call, out);

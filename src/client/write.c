@@ -162,6 +162,7 @@ nkv_status nkv_del(nkv_client *client, const nkv_str *keys, size_t n, nkv_call *
 typedef struct key_set {
     nkvi_buf buf; /* of nkv_str */
     bool flush;
+    bool once;     /* one of them must not be executed twice */
     bool settle;   /* one of them may write keys that it does not name */
     nkv_str first; /* of all keys, also of those that are read; empty: none */
 } key_set;
@@ -197,6 +198,7 @@ static nkv_status collect(const nkv_client *client, key_set *set, const nkv_argv
         set->first = set->first.len > 0 ? set->first : plan.key;
         status = check_slot(client, set, &plan, at, error);
     }
+    set->once = set->once || !plan.resend;
     if (status == NKV_OK && plan.writes) {
         set->flush = set->flush || plan.flush;
         set->settle = set->settle || plan.settle;
@@ -255,6 +257,7 @@ nkv_status nkv_transaction(nkv_client *client, const nkv_argv *commands, size_t 
                                .keys_len = set.buf.len / sizeof *keys,
                                .flush = set.flush,
                                .route_by = set.first,
+                               .resend = !set.once,
                                .intent = NKVI_TO_WRITE,
                                .deadline_ns = nkvi_call_deadline(client, call)};
         nkvi_count_add(&client->counters, NKVI_C_WRITES, 1);

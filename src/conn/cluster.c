@@ -124,6 +124,27 @@ static size_t cluster_peers(nkvi_connector *connector, nkvi_peer **peers, size_t
     return n;
 }
 
+static size_t cluster_primaries(nkvi_connector *connector, nkvi_peer **peers, uint32_t *numbers,
+                                size_t cap)
+{
+    const cluster *self = cluster_of(connector);
+    size_t n = 0;
+    for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
+        cluster_node *node = node_at(self, i);
+        if (atomic_load(&node->map.slots) == 0) {
+            continue;
+        }
+        if (n < cap) {
+            peers[n] = &node->member.peer;
+        }
+        if (n < cap && numbers != NULL) {
+            numbers[n] = i;
+        }
+        n++;
+    }
+    return n;
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static void cluster_start(nkvi_connector *connector)
@@ -168,6 +189,7 @@ static const nkvi_connector_ops cluster_ops = {
     .again = cluster_again,
     .ready = cluster_ready,
     .peers = cluster_peers,
+    .primaries = cluster_primaries,
     .start = cluster_start,
     .stop = cluster_stop,
     .destroy = cluster_destroy,

@@ -100,6 +100,10 @@ typedef struct nkvi_connector_ops {
      * why it never will be.  NULL: always.  [any] */
     nkv_status (*ready)(nkvi_connector *connector, nkv_error *error);
     size_t (*peers)(nkvi_connector *connector, nkvi_peer **peers, size_t cap);
+    /* The peers that the keys are spread over, in the order of their numbers (constant for a peer,
+     * below 4095; NULL: not wanted).  NULL: all keys are in one place. */
+    size_t (*primaries)(nkvi_connector *connector, nkvi_peer **peers, uint32_t *numbers,
+                        size_t cap);
     void (*start)(nkvi_connector *connector);
     void (*stop)(nkvi_connector *connector); /* nkvi_lane_stop of every lane */
     /* After stop, from the thread that ends the client: returns when no code of the user's runs

@@ -136,7 +136,8 @@ static bool nobody_knows(const sentinels *all)
 static nkv_status sentinel_ready(nkvi_connector *connector, nkv_error *error)
 {
     sentinels *all = of(connector);
-    if (atomic_load(&all->known)) {
+    bool served = all->read_from != NKVI_URL_READ_REPLICA || replica_for(all, nkv_cstr("")) != NULL;
+    if (atomic_load(&all->known) && served) {
         return NKV_OK;
     }
     pthread_mutex_lock(&all->mu);

@@ -17,7 +17,7 @@
 #include "conn/cluster_view.h"
 #include "core/cache.h"
 
-#define NKVI_MAP_NODES_MAX 4096u
+#define NKVI_MAP_NODES_MAX 4094u
 
 typedef struct nkvi_map_node {
     char host[NKVI_HOST_SIZE]; /* where it is reached; constant, as are: */
@@ -29,7 +29,7 @@ typedef struct nkvi_map_node {
     bool listed;                /* as a primary, by whoever spoke last of it */
     bool spoke;                 /* of itself, with this epoch: */
     uint64_t epoch;
-    uint32_t slots; /* that it holds */
+    _Atomic uint32_t slots; /* that it holds; [any] */
 } nkvi_map_node;
 
 typedef struct nkvi_slot_map {
