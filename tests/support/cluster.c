@@ -140,7 +140,7 @@ static void deal_slots(t_cluster *cluster, int primaries)
     }
 }
 
-static void wait_acquainted(t_cluster *cluster)
+void t_cluster_wait_acquainted(t_cluster *cluster)
 {
     const int64_t end_ms = t_now_ms() + T_CLUSTER_SETTLE_MS;
     while (!t_cluster_acquainted(cluster)) {
@@ -160,7 +160,7 @@ t_cluster *t_cluster_start(const t_cluster_options *options)
     cluster->kind = t_format("%s", t_server_kind_find(options->kind)->name);
     cluster->password = options->password == NULL ? NULL : t_format("%s", options->password);
     cluster->proxied = options->proxied;
-    cluster->moving_slot = -1;
+    cluster->moving.slot = -1;
     cluster->node_timeout_ms =
         options->node_timeout_ms == 0 ? TIMEOUT_MS : options->node_timeout_ms;
     set_args(cluster, options->args);
@@ -174,7 +174,7 @@ t_cluster *t_cluster_start(const t_cluster_options *options)
     make_url(cluster, primaries);
     deal_slots(cluster, primaries);
     t_cluster_meet_all(cluster);
-    wait_acquainted(cluster);
+    t_cluster_wait_acquainted(cluster);
     for (int i = primaries; i < cluster->count; i++) {
         const char *id = cluster->nodes[(i - primaries) / options->replicas].id;
         t_ctl_ok(t_cluster_ctl(cluster, i), "CLUSTER", "REPLICATE", id);

@@ -126,4 +126,33 @@ void t_cluster_reassign_slot(t_cluster *cluster, int slot, int to);
 /* Moves the `count` lowest slots of a node with their keys. */
 void t_cluster_reshard(t_cluster *cluster, int from, int to, int count);
 
+/* ---- Nodes come, go and change their roles --------------------------------------------------- */
+
+/* CLUSTER FAILOVER: the replica becomes the primary, its old primary a replica of it. */
+void t_cluster_failover(t_cluster *cluster, int replica);
+
+/* SIGKILL; returns when the process is gone. Others notice after the node timeout. */
+void t_cluster_kill(t_cluster *cluster, int node);
+
+/* Waits until the slots of a node that does not run are another's, and all agree: returns that
+ * other one. About two node timeouts after the kill.                                             */
+int t_cluster_wait_takeover(t_cluster *cluster, int node);
+
+/* Starts a killed (or living) node again, under the same id and ports, with nothing in it; what it
+ * becomes is for the others to say: a replica, if its slots were taken over.                     */
+void t_cluster_restart(t_cluster *cluster, int node);
+
+/* SIGSTOP and SIGCONT. Resume waits until all is settled again: a primary whose slots were taken
+ * over meanwhile is a replica then. t_cluster_continue() does not wait.                          */
+void t_cluster_pause(t_cluster *cluster, int node);
+void t_cluster_resume(t_cluster *cluster, int node);
+void t_cluster_continue(t_cluster *cluster, int node);
+
+/* A new node: a primary without slots, or a replica of `follows` (>= 0). Returns its number. */
+int t_cluster_add_node(t_cluster *cluster, int follows);
+
+/* Moves all slots of the node to `heir` (not needed for a replica: -1), makes its replicas follow
+ * that one, has everybody forget the node, and ends it.                                          */
+void t_cluster_remove_node(t_cluster *cluster, int node, int heir);
+
 #endif

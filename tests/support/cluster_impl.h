@@ -11,7 +11,13 @@
 
 enum { T_CLUSTER_ID_LEN = 40, T_CLUSTER_SETTLE_MS = 30000 };
 
-typedef enum t_node_state { T_NODE_UP, T_NODE_PAUSED, T_NODE_DOWN, T_NODE_REMOVED } t_node_state;
+typedef enum t_node_state {
+    T_NODE_STARTING,
+    T_NODE_UP,
+    T_NODE_PAUSED,
+    T_NODE_DOWN,
+    T_NODE_REMOVED
+} t_node_state;
 
 typedef struct t_cluster_node {
     t_server *server;
@@ -19,6 +25,7 @@ typedef struct t_cluster_node {
     t_ctl *ctl;     /* NULL: not open                                                             */
     t_node_state state;
     int port;
+    int slot; /* its lowest when it went silent; -1: it had none                                  */
     char id[T_CLUSTER_ID_LEN + 1];
 } t_cluster_node;
 
@@ -38,6 +45,14 @@ typedef struct t_cluster_view {
     signed char owner[T_CLUSTER_SLOTS]; /* -1: nobody                                             */
 } t_cluster_view;
 
+/* A slot on its way, and the connections on which all is said about it. */
+typedef struct t_slot_move {
+    int slot;
+    int from;
+    int to;
+    t_ctl *ctls[T_CLUSTER_NODES_MAX]; /* of the primaries that run; else NULL                     */
+} t_slot_move;
+
 struct t_cluster {
     t_cluster_node nodes[T_CLUSTER_NODES_MAX];
     int count;
@@ -48,10 +63,7 @@ struct t_cluster {
     int node_timeout_ms;
     char *url;
     t_cluster_view views[T_CLUSTER_NODES_MAX]; /* of t_cluster_settled()                          */
-    /* The slot that is on its way; -1: none. */
-    int moving_slot;
-    int moving_from;
-    int moving_to;
+    t_slot_move moving; /* slot -1: none                                                          */
 };
 
 /* ---- Nodes (cluster.c) ----------------------------------------------------------------------- */
@@ -67,6 +79,9 @@ void t_cluster_meet(t_cluster *cluster, int node, int other);
 
 /* Has all that run say hello to all that run. */
 void t_cluster_meet_all(t_cluster *cluster);
+
+/* Waits until all that run know all that run. */
+void t_cluster_wait_acquainted(t_cluster *cluster);
 
 void t_cluster_close_ctl(t_cluster_node *node);
 

@@ -1,45 +1,41 @@
 /* support/cluster_slots.c - slots that move from one primary to another.
  *
  * SETSLOT NODE is said to all primaries, the target first, so that no moment has no owner; replicas
- * hear of it by express (t_cluster_meet).
+ * hear of it by express (t_cluster_meet). A Valkey primary answers SETSLOT only when its replicas
+ * have it, so many slots are moved by a crew, each member with connections of its own.
  *
  * Callers      live tests of clusters, cluster_nodes.c                                           */
 
 #include "support/cluster_impl.h"
 #include "support/decimal.h"
+#include "support/thread.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 200, MIGRATE_ARGS = 12 };
+enum { BATCH = 200, MIGRATE_ARGS = 12, CREW = 8, CREW_FROM = 32 };
 
-static void set_slot(t_cluster *cluster, int node, int slot, const char *what, int other)
+/* ---- One slot -------------------------------------------------------------------------------- */
+
+static void set_slot(const t_cluster *cluster, const t_slot_move *move, int node, const char *what,
+                     int other)
 {
-    const t_decimal number = t_decimal_of(slot);
-    t_ctl_ok(t_cluster_ctl(cluster, node), "CLUSTER", "SETSLOT", number.text, what,
+    T_REQUIRE(move->ctls[node] != NULL);
+    t_ctl_ok(move->ctls[node], "CLUSTER", "SETSLOT", t_decimal_of(move->slot).text, what,
              cluster->nodes[other].id);
 }
 
-static void begin(t_cluster *cluster, int slot, int to)
+static void begin(const t_cluster *cluster, const t_slot_move *move)
 {
-    T_REQUIRE(cluster->moving_slot < 0);
-    set_slot(cluster, to, slot, "IMPORTING", cluster->moving_from);
-    set_slot(cluster, cluster->moving_from, slot, "MIGRATING", to);
-    cluster->moving_slot = slot;
-    cluster->moving_to = to;
-}
-
-void t_cluster_migrate_begin(t_cluster *cluster, int slot, int to)
-{
-    cluster->moving_from = t_cluster_owner(cluster, slot);
-    T_REQUIRE(cluster->moving_from >= 0 && cluster->moving_from != to);
-    begin(cluster, slot, to);
+    set_slot(cluster, move, move->to, "IMPORTING", move->from);
+    set_slot(cluster, move, move->from, "MIGRATING", move->to);
 }
 
 /* Sends the keys of one reply of GETKEYSINSLOT to the target. */
-static void send_keys(t_cluster *cluster, const redisReply *keys)
+static void send_keys(const t_cluster *cluster, const t_slot_move *move, const redisReply *keys)
 {
-    const t_decimal port = t_decimal_of(t_server_port(cluster->nodes[cluster->moving_to].server));
+    const t_decimal port = t_decimal_of(t_server_port(cluster->nodes[move->to].server));
     t_arg args[MIGRATE_ARGS + BATCH];
     size_t count = 0;
     const char *const head[] = {"MIGRATE", "127.0.0.1", port.text, "", "0", "5000"};
@@ -54,46 +50,43 @@ static void send_keys(t_cluster *cluster, const redisReply *keys)
     for (size_t i = 0; i < keys->elements; i++) {
         args[count++] = T_ARG_BYTES(keys->element[i]->str, keys->element[i]->len);
     }
-    redisReply *reply = t_ctl_args(t_cluster_ctl(cluster, cluster->moving_from), count, args);
+    redisReply *reply = t_ctl_args(move->ctls[move->from], count, args);
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
-        T_DIE("MIGRATE of slot %d: %s", cluster->moving_slot,
-              reply == NULL ? "no answer" : reply->str);
+        T_DIE("MIGRATE of slot %d: %s", move->slot, reply == NULL ? "no answer" : reply->str);
     }
     freeReplyObject(reply);
 }
 
-void t_cluster_migrate_keys(t_cluster *cluster)
+static void migrate_keys(const t_cluster *cluster, const t_slot_move *move)
 {
-    T_REQUIRE(cluster->moving_slot >= 0);
-    const t_decimal number = t_decimal_of(cluster->moving_slot);
     size_t moved;
     do {
-        redisReply *keys = t_ctl_cmd(t_cluster_ctl(cluster, cluster->moving_from), "CLUSTER",
-                                     "GETKEYSINSLOT", number.text, "200");
+        redisReply *keys = t_ctl_cmd(move->ctls[move->from], "CLUSTER", "GETKEYSINSLOT",
+                                     t_decimal_of(move->slot).text, t_decimal_of(BATCH).text);
         T_REQUIRE(keys != NULL && keys->type == REDIS_REPLY_ARRAY && keys->elements <= BATCH);
         moved = keys->elements;
         if (moved > 0) {
-            send_keys(cluster, keys);
+            send_keys(cluster, move, keys);
         }
         freeReplyObject(keys);
     } while (moved > 0);
 }
 
 /* Tells all primaries, without waiting for the rest to hear of it. */
-static void end(t_cluster *cluster, const bool *primaries)
+static void end(const t_cluster *cluster, const t_slot_move *move)
 {
-    const int slot = cluster->moving_slot;
-    const int to = cluster->moving_to;
-    set_slot(cluster, to, slot, "NODE", to);
-    set_slot(cluster, cluster->moving_from, slot, "NODE", to);
+    set_slot(cluster, move, move->to, "NODE", move->to);
+    set_slot(cluster, move, move->from, "NODE", move->to);
     for (int i = 0; i < cluster->count; i++) {
-        if (primaries[i] && i != to && i != cluster->moving_from) {
-            set_slot(cluster, i, slot, "NODE", to);
+        if (move->ctls[i] != NULL && i != move->to && i != move->from) {
+            set_slot(cluster, move, i, "NODE", move->to);
         }
     }
-    cluster->moving_slot = -1;
 }
 
+/* ---- With everybody -------------------------------------------------------------------------- */
+
+/* Marks the primaries that run. */
 static void note_primaries(t_cluster *cluster, bool primaries[T_CLUSTER_NODES_MAX])
 {
     for (int i = 0; i < cluster->count; i++) {
@@ -112,13 +105,37 @@ static void spread(t_cluster *cluster, int node)
     t_cluster_settle(cluster, T_CLUSTER_SETTLE_MS);
 }
 
+static t_slot_move make_move(t_cluster *cluster, int slot, int to)
+{
+    bool primaries[T_CLUSTER_NODES_MAX];
+    t_slot_move move = {.slot = slot, .from = t_cluster_owner(cluster, slot), .to = to};
+    T_REQUIRE(move.from >= 0 && move.from != to);
+    note_primaries(cluster, primaries);
+    for (int i = 0; i < cluster->count; i++) {
+        move.ctls[i] = primaries[i] ? t_cluster_ctl(cluster, i) : NULL;
+    }
+    return move;
+}
+
+void t_cluster_migrate_begin(t_cluster *cluster, int slot, int to)
+{
+    T_REQUIRE(cluster->moving.slot < 0);
+    cluster->moving = make_move(cluster, slot, to);
+    begin(cluster, &cluster->moving);
+}
+
+void t_cluster_migrate_keys(t_cluster *cluster)
+{
+    T_REQUIRE(cluster->moving.slot >= 0);
+    migrate_keys(cluster, &cluster->moving);
+}
+
 void t_cluster_migrate_end(t_cluster *cluster)
 {
-    T_REQUIRE(cluster->moving_slot >= 0);
-    bool primaries[T_CLUSTER_NODES_MAX];
-    note_primaries(cluster, primaries);
-    end(cluster, primaries);
-    spread(cluster, cluster->moving_to);
+    T_REQUIRE(cluster->moving.slot >= 0);
+    end(cluster, &cluster->moving);
+    cluster->moving.slot = -1;
+    spread(cluster, cluster->moving.to);
 }
 
 void t_cluster_migrate_slot(t_cluster *cluster, int slot, int to)
@@ -130,29 +147,84 @@ void t_cluster_migrate_slot(t_cluster *cluster, int slot, int to)
 
 void t_cluster_reassign_slot(t_cluster *cluster, int slot, int to)
 {
-    const int from = t_cluster_owner(cluster, slot);
-    T_REQUIRE(from >= 0 && from != to);
+    const t_slot_move move = make_move(cluster, slot, to);
     /* With IMPORTING the target takes a new epoch, by which it wins. */
-    set_slot(cluster, to, slot, "IMPORTING", from);
-    set_slot(cluster, to, slot, "NODE", to);
+    set_slot(cluster, &move, to, "IMPORTING", move.from);
+    set_slot(cluster, &move, to, "NODE", to);
     spread(cluster, to);
+}
+
+/* ---- Many slots ------------------------------------------------------------------------------ */
+
+typedef struct t_crew {
+    const t_cluster *cluster;
+    bool primaries[T_CLUSTER_NODES_MAX];
+    int from;
+    int to;
+    int slots[T_CLUSTER_SLOTS];
+    int count;
+    _Atomic int next;
+} t_crew;
+
+/* A slot without keys needs no ASK: the source refuses to give away one that has some. In between
+ * source and target send a client back and forth. The others hear of all slots in the end.       */
+static bool hand_over_empty(const t_cluster *cluster, const t_slot_move *move)
+{
+    if (!t_ctl_try(move->ctls[move->from], "CLUSTER", "SETSLOT", t_decimal_of(move->slot).text,
+                   "NODE", cluster->nodes[move->to].id)) {
+        return false;
+    }
+    set_slot(cluster, move, move->to, "NODE", move->to);
+    return true;
+}
+
+static void *move_slots(void *ud)
+{
+    t_crew *crew = ud;
+    t_slot_move move = {.from = crew->from, .to = crew->to};
+    for (int i = 0; i < crew->cluster->count; i++) {
+        move.ctls[i] = crew->primaries[i] ? t_ctl_open(crew->cluster->nodes[i].server) : NULL;
+    }
+    int at;
+    while ((at = atomic_fetch_add(&crew->next, 1)) < crew->count) {
+        move.slot = crew->slots[at];
+        if (!hand_over_empty(crew->cluster, &move)) {
+            begin(crew->cluster, &move);
+            migrate_keys(crew->cluster, &move);
+            end(crew->cluster, &move);
+        }
+    }
+    for (int i = 0; i < crew->cluster->count; i++) {
+        t_ctl_close(move.ctls[i]);
+    }
+    return NULL;
 }
 
 void t_cluster_reshard(t_cluster *cluster, int from, int to, int count)
 {
     t_cluster_view view;
-    bool primaries[T_CLUSTER_NODES_MAX];
     t_cluster_look_hard(cluster, from, &view);
-    note_primaries(cluster, primaries);
-    for (int slot = 0; slot < T_CLUSTER_SLOTS && count > 0; slot++) {
+    t_crew *crew = calloc(1, sizeof *crew);
+    T_REQUIRE(crew != NULL && from != to);
+    crew->cluster = cluster;
+    crew->from = from;
+    crew->to = to;
+    note_primaries(cluster, crew->primaries);
+    for (int slot = 0; slot < T_CLUSTER_SLOTS && crew->count < count; slot++) {
         if (view.owner[slot] == from) {
-            cluster->moving_from = from;
-            begin(cluster, slot, to);
-            t_cluster_migrate_keys(cluster);
-            end(cluster, primaries);
-            count--;
+            crew->slots[crew->count++] = slot;
         }
     }
-    T_REQUIRE(count == 0);
+    T_REQUIRE(crew->count == count);
+    pthread_t threads[CREW];
+    const int size = count < CREW_FROM ? 1 : CREW;
+    for (int i = 0; i < size; i++) {
+        t_thread_start(&threads[i], move_slots, crew);
+    }
+    for (int i = 0; i < size; i++) {
+        T_REQUIRE(pthread_join(threads[i], NULL) == 0);
+    }
+    free(crew);
+    t_ctl_ok(t_cluster_ctl(cluster, to), "CLUSTER", "BUMPEPOCH");
     spread(cluster, to);
 }
