@@ -87,6 +87,10 @@ static void make_argv(const t_server *server, char port_text[16], const char *ar
     };
     size_t argc = 0;
     argv[argc++] = server->kind->name[0] == 'v' ? "valkey-server" : "redis-server";
+    if (server->sentinel != NULL) {
+        argv[argc++] = server->sentinel;
+        argv[argc++] = "--sentinel";
+    }
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         if (pairs[i][1] != NULL) {
             argv[argc++] = pairs[i][0];
@@ -98,6 +102,14 @@ static void make_argv(const t_server *server, char port_text[16], const char *ar
         argv[argc++] = server->args[i];
     }
     argv[argc] = NULL;
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    T_REQUIRE(file != NULL);
+    T_REQUIRE(fputs(text, file) >= 0);
+    T_REQUIRE(fclose(file) == 0);
 }
 
 /* Hands the server to a new keeper. */
@@ -199,6 +211,10 @@ t_server *t_server_launch(const t_server_options *options)
     server->password = options->password == NULL ? NULL : t_format("%s", options->password);
     server->port = options->tcp ? t_net_free_port() : 0;
     set_args(server, options->args);
+    if (options->sentinel != NULL) {
+        server->sentinel = t_format("%s/sentinel.conf", server->dir);
+        write_file(server->sentinel, options->sentinel);
+    }
     launch(server);
     return server;
 }
@@ -221,6 +237,7 @@ void t_server_stop(t_server *server)
     }
     free_args(server);
     free(server->path);
+    free(server->sentinel);
     free(server->password);
     free(server->unix_url);
     free(server->tcp_url);

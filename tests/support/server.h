@@ -52,6 +52,8 @@ typedef struct t_server_options {
     const char *password;    /* of the default user; NULL: none                                   */
     const char *const *args; /* further arguments, NULL-terminated; later ones win, word by word as
                               * in {"--maxmemory", "10mb", "--user", "ann", "on", ">pw", NULL}    */
+    const char *sentinel;    /* be a sentinel with this as its configuration file, which it will
+                              * write to; the file outlives a restart. NULL: be a server          */
 } t_server_options;
 
 /* Starts a server and returns when it has answered a PING. `options` may be NULL. */

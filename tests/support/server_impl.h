@@ -14,6 +14,7 @@ struct t_server {
     const t_server_kind *kind;
     char dir[T_PATH_MAX];
     char *path;
+    char *sentinel; /* path of the configuration file; NULL: not a sentinel                       */
     int port;
     bool port_fixed; /* it has been in use: others know it                                        */
     int lease_fd;    /* borrowed: locked as long as it is open; else -1                           */
