@@ -6,18 +6,24 @@
 nkvi_again nkvi_again_judge(nkv_client *client, const nkvi_tried *tried, nkvi_peer **there)
 {
     nkvi_connector *connector = client->connector;
-    if (connector->ops->again == NULL || tried->status >= 0 || *tried->tries >= NKVI_AGAIN_MAX ||
-        nkvi_now_ns() >= tried->deadline_ns) {
+    if (connector->ops->again == NULL || tried->status >= 0 || *tried->tries >= NKVI_AGAIN_MAX) {
         return NKVI_AGAIN_NOT;
     }
+    int64_t left_ns = tried->deadline_ns - nkvi_now_ns();
     const nkvi_route route = {.peer = tried->peer, .hash_slot = tried->hash_slot};
     nkvi_again again = connector->ops->again(connector, &route, tried->status, tried->reply, there);
     if (again == NKVI_AGAIN_NOT) {
         return again;
     }
-    bool many = ++*tried->tries > NKVI_AGAIN_AT_ONCE;
+    if (again == NKVI_AGAIN_NOW && *tried->tries >= NKVI_AGAIN_AT_ONCE) {
+        again = NKVI_AGAIN_LATER;
+    }
+    if (left_ns <= (again == NKVI_AGAIN_LATER ? NKVI_PAUSE_NS : 0)) {
+        return NKVI_AGAIN_NOT; /* this answer tells more than that there was no time for another */
+    }
+    ++*tried->tries;
     nkvi_count_add(&client->counters, NKVI_C_AGAIN, 1);
-    return again == NKVI_AGAIN_NOW && many ? NKVI_AGAIN_LATER : again;
+    return again;
 }
 
 void nkvi_pause_send(nkv_client *client, nkvi_waiter *waiter)

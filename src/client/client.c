@@ -23,7 +23,6 @@
 #include "conn/foreign.h"
 #include "conn/sentinel.h"
 
-#define TICK_MS      50
 #define TIDY_ENTRIES 512u
 
 /* ---- small things ---------------------------------------------------------------------------- */
@@ -398,7 +397,7 @@ static void open_on_loop(void *ud)
     if (open->status != NKV_OK) {
         return;
     }
-    client->ticker = nkvi_ticker_start(client->loop, TICK_MS, tick, client);
+    client->ticker = nkvi_ticker_start(client->loop, NKVI_TICK_MS, tick, client);
     if (client->ticker == NULL) {
         open->status = nkvi_fail(open->error, NKV_ENOMEM, "no memory for a timer");
         client->connector->ops->destroy(client->connector);

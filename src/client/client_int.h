@@ -19,6 +19,7 @@
 #include "core/cache.h"
 #include "io/loop.h"
 
+#define NKVI_TICK_MS    50   /* of the client's housekeeping */
 #define NKVI_RECENT     256u /* a power of two */
 #define NKVI_POSTED_MAX 4096u
 

@@ -292,7 +292,10 @@ void nkvi_cluster_tick(void *ud)
     for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
         cluster_node *node = node_at(self, i);
         tick_node(node, now_ns);
-        if (node->member.awake && !is_needed(node, now_ns)) {
+        /* Who waits for an answer of a node that has been replaced need not wait longer. */
+        bool replaced = node->map.outvoted && !node->map.credible;
+        node->map.outvoted = false;
+        if (node->member.awake && (replaced || !is_needed(node, now_ns))) {
             nkvi_member_rest(&node->member);
         }
     }

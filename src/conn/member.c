@@ -94,5 +94,6 @@ void nkvi_member_rest(nkvi_member *member)
         nkvi_lane_rest(member->peer.tracked);
     }
     nkvi_lane_rest(member->peer.data);
+    nkvi_bulk_hang_up(member->peer.bulk);
     note(member, false);
 }

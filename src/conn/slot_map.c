@@ -134,6 +134,9 @@ bool nkvi_slot_map_hear(nkvi_slot_map *map, const nkvi_word *word)
         }
         own_changed = own_changed || holder == word->speaker || claim == me;
         if (holder == word->speaker || (claim != 0 && (holder == NULL || !holder->credible))) {
+            if (holder != NULL && holder != word->speaker) {
+                holder->outvoted = true;
+            }
             assign(map, (uint16_t)s, claim != 0 ? nkvi_slot_map_node(map, claim - 1u) : NULL);
             changed = true;
         } else if (claim != 0) {

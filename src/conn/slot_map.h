@@ -26,6 +26,7 @@ typedef struct nkvi_map_node {
     char id[NKVI_NODE_ID_SIZE]; /* empty: not told yet */
     bool credible;              /* it can be asked, and answers; the caller's */
     bool doubted;               /* it may hold less than we believe; the caller clears it */
+    bool outvoted;              /* others hold what it held, and it did not answer; the same */
     bool listed;                /* as a primary, by whoever spoke last of it */
     bool spoke;                 /* of itself, with this epoch: */
     uint64_t epoch;

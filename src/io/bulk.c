@@ -88,6 +88,17 @@ void nkvi_bulk_stop(nkvi_bulk *bulk)
     nkvi_bulk_fail_all(bulk, &error);
 }
 
+void nkvi_bulk_hang_up(nkvi_bulk *bulk)
+{
+    const uint64_t one = 1;
+    pthread_mutex_lock(&bulk->mu);
+    for (unsigned i = 0; i < bulk->started && !bulk->closing; i++) {
+        bulk->lanes[i].hangs_up = true;
+        (void)!write(bulk->lanes[i].wake, &one, sizeof one);
+    }
+    pthread_mutex_unlock(&bulk->mu);
+}
+
 void nkvi_bulk_destroy(nkvi_bulk *bulk)
 {
     if (bulk == NULL) {

@@ -105,6 +105,10 @@ nkv_status nkvi_bulk_create(const nkvi_bulk_config *config, nkvi_bulk **out, nkv
  * at once in the same way. */
 void nkvi_bulk_stop(nkvi_bulk *bulk);
 
+/* Ends the connections that there are, and what is under way or waits, with NKV_ECONN; what is
+ * submitted from now on makes new ones. */
+void nkvi_bulk_hang_up(nkvi_bulk *bulk);
+
 /* Stops if need be, and frees.  Nobody submits any more. */
 void nkvi_bulk_destroy(nkvi_bulk *bulk);
 

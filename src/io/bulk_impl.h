@@ -52,6 +52,7 @@ typedef struct nkvi_bulk_lane {
     int wake;              /* eventfd */
     nkvi_bulk_state state; /* guarded by bulk->mu */
     bool cancels;          /* some of its operations are cancelled; guarded by bulk->mu */
+    bool hangs_up;         /* it is to end its connection; guarded by bulk->mu */
     bool stuck, linked;    /* hardly moves; is connected; guarded by bulk->mu */
     size_t load;           /* bytes in its window when it looked last; guarded by bulk->mu */
 
@@ -114,6 +115,7 @@ typedef struct nkvi_bulk_view {
     nkvi_list late;  /* taken out: their deadline has passed */
     bool closing;    /* the pool is being closed */
     bool cancels;    /* slots of the lane have become cancelled */
+    bool hangs_up;   /* the lane is to end its connection */
     bool waiting;    /* there is work, and the lane is not connected */
     int64_t wake_ns; /* the earliest deadline that is left in the queue, or when it gets stuck */
 } nkvi_bulk_view;

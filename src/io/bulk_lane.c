@@ -457,6 +457,7 @@ static void serve(nkvi_bulk_lane *lane, int64_t wake_ns)
 void *nkvi_bulk_lane_main(void *arg)
 {
     nkvi_bulk_lane *lane = arg;
+    nkv_error error;
     for (;;) {
         nkvi_bulk_view view;
         nkvi_bulk_look(lane, &view);
@@ -467,6 +468,12 @@ void *nkvi_bulk_lane_main(void *arg)
         if (view.cancels) {
             cancel_flight(lane);
         }
+        if (view.hangs_up) {
+            nkvi_fail(&error, NKV_ECONN, "the server is not asked any more");
+            lose(lane, &error);
+            nkvi_bulk_fail_all(lane->bulk, &error);
+            continue;
+        }
         if (lane->wire.context != NULL) {
             serve(lane, view.wake_ns);
         } else if (view.waiting) {
@@ -475,7 +482,6 @@ void *nkvi_bulk_lane_main(void *arg)
             (void)nkvi_bulk_wait(lane, 0, view.wake_ns);
         }
     }
-    nkv_error error;
     nkvi_fail(&error, NKV_ECLOSED, "the connections are being closed");
     lose(lane, &error);
     return NULL;

@@ -450,6 +450,8 @@ void nkvi_bulk_look(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
     see(lane, now_ns, view);
     lane->linked = lane->wire.context != NULL;
     int64_t stuck_ns = note_stuck(lane, now_ns);
+    view->hangs_up = lane->hangs_up;
+    lane->hangs_up = false;
     if (view->cancels) {
         note_cancels(lane);
     }
@@ -460,7 +462,7 @@ void nkvi_bulk_look(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
         if (view->waiting) {
             wake(bulk, false); /* others may be connected */
         }
-    } else if (lane->lame || view->closing) {
+    } else if (lane->lame || view->closing || view->hangs_up) {
         lane->state = NKVI_BULK_ENDING;
         wake(bulk, false);
     } else {

@@ -1,0 +1,203 @@
+/* tests/live/client/test_cluster_slots.c - hash slots that move under a client; the acceptance
+ * cases 81 to 86, 95 and 96, on one cluster. */
+
+#include <stdlib.h>
+
+#include "support/check.h"
+#include "support/cluster.h"
+#include "support/ctl.h"
+#include "support/live.h"
+#include "support/near.h"
+
+enum { MAX_AGE_MS = 400 };
+
+typedef struct rig {
+    t_cluster *cluster;
+    nkv_client *client;
+    int slot, from, to; /* from holds the slot */
+    char key[T_CLUSTER_KEY_MAX];
+} rig;
+
+static rig rig_open(const char *kind)
+{
+    rig r = {.cluster = t_cluster_start(&(t_cluster_options){.kind = kind})};
+    nkv_options options = t_near_options(t_cluster_url(r.cluster));
+    options.topology_max_age_ms = MAX_AGE_MS;
+    r.client = t_near_open(&options);
+    return r;
+}
+
+static void rig_close(rig *r)
+{
+    nkv_client_destroy(r->client);
+    t_cluster_stop(r->cluster);
+}
+
+/* Takes another slot of node 0 for what follows, and a node that it may go to. */
+static void next_slot(rig *r)
+{
+    r->slot = r->slot == 0 ? 100 : r->slot + 1;
+    r->from = t_cluster_owner(r->cluster, r->slot);
+    r->to = (r->from + 1) % 3;
+    t_cluster_key(r->slot, r->key);
+}
+
+/* Whatever a node has to tell has been told within this. */
+static void wait_max_age(void)
+{
+    t_sleep_ms(MAX_AGE_MS + 100);
+}
+
+static void case_81_a_key_that_migrates(rig *r)
+{
+    next_slot(r);
+    t_ctl_ok(t_cluster_ctl(r->cluster, r->from), "SET", r->key, "v");
+    cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_SERVER, "v"));
+    cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_CACHE, "v"));
+    t_cluster_migrate_slot(r->cluster, r->slot, r->to);
+    t_ctl_ok(t_cluster_ctl(r->cluster, r->to), "SET", r->key, "w");
+    t_near_sync(r->client);
+    wait_max_age();
+    cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_SERVER, "w"));
+    cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_CACHE, "w"));
+}
+
+/* Nothing but hits: nobody tells that the missing key has moved. */
+static void case_82_a_missing_key_that_migrates(rig *r)
+{
+    next_slot(r);
+    cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_SERVER, "_"));
+    cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_CACHE, "_"));
+    t_cluster_migrate_slot(r->cluster, r->slot, r->to);
+    t_ctl_ok(t_cluster_ctl(r->cluster, r->to), "SET", r->key, "new");
+    int64_t created_ns = t_now_ns();
+    t_answer answer = t_near_get(r->client, r->key);
+    while (answer.from == NKV_FROM_CACHE && strcmp(answer.text, "new") != 0) {
+        cr_assert_lt(t_now_ns() - created_ns, (MAX_AGE_MS + 100) * INT64_C(1000000));
+        answer = t_near_get(r->client, r->key);
+    }
+    cr_assert_str_eq(answer.text, "new");
+}
+
+static void case_83_reassigned_without_migrating(rig *r)
+{
+    next_slot(r);
+    t_ctl_ok(t_cluster_ctl(r->cluster, r->from), "SET", r->key, "v");
+    cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_SERVER, "v"));
+    t_cluster_reassign_slot(r->cluster, r->slot, r->to);
+    t_ctl_ok(t_cluster_ctl(r->cluster, r->to), "SET", r->key, "w");
+    wait_max_age();
+    cr_assert_str_eq(t_near_get(r->client, r->key).text, "w");
+}
+
+static void case_84_a_slot_that_returns(rig *r)
+{
+    next_slot(r);
+    t_ctl_ok(t_cluster_ctl(r->cluster, r->from), "SET", r->key, "v");
+    cr_assert_str_eq(t_near_get(r->client, r->key).text, "v");
+    t_cluster_migrate_slot(r->cluster, r->slot, r->to);
+    t_ctl_ok(t_cluster_ctl(r->cluster, r->to), "SET", r->key, "w");
+    t_cluster_migrate_slot(r->cluster, r->slot, r->from);
+    t_near_sync(r->client);
+    wait_max_age();
+    cr_assert_str_eq(t_near_get(r->client, r->key).text, "w");
+}
+
+static void case_85_only_the_slot_that_moved(rig *r)
+{
+    char others[20][T_CLUSTER_KEY_MAX];
+    next_slot(r);
+    for (int i = 0; i < 20; i++) {
+        t_cluster_key(r->slot + 100 + i, others[i]);
+        t_ctl_ok(t_cluster_ctl(r->cluster, r->from), "SET", others[i], "v");
+        cr_assert(t_is(t_near_get(r->client, others[i]), NKV_FROM_SERVER, "v"));
+    }
+    cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_SERVER, "_"));
+    t_cluster_migrate_slot(r->cluster, r->slot, r->to);
+    cr_assert_eq(t_near_set(r->client, r->key, "w"), NKV_OK); /* MOVED */
+    for (int i = 0; i < 20; i++) {
+        cr_assert(t_is(t_near_get(r->client, others[i]), NKV_FROM_CACHE, "v"));
+    }
+    cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_SERVER, "w"));
+}
+
+static void case_86_an_answer_behind_asking(rig *r)
+{
+    char tagged[T_CLUSTER_KEY_MAX + 4];
+    next_slot(r);
+    (void)snprintf(tagged, sizeof tagged, "{%s}2", r->key);
+    t_cluster_migrate_begin(r->cluster, r->slot, r->to);
+    for (int i = 0; i < 3; i++) { /* missing at the source: ASK, and never from the cache */
+        cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_SERVER, "_"));
+    }
+    cr_assert_eq(t_near_set(r->client, r->key, "asked"), NKV_OK);
+    for (int i = 0; i < 3; i++) {
+        cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_SERVER, "asked"));
+    }
+    /* Case 96: of two keys one is there, one has gone, and nothing of it is kept. */
+    nkv_call call;
+    nkv_call_init(&call);
+    call.timeout_ms = 300;
+    t_answer answer = t_near_with(r->client, &call, "SUNION", r->key, tagged);
+    cr_assert_eq(answer.status, NKV_EREPLY);
+    cr_assert_eq(strncmp(answer.error.text, "TRYAGAIN", 8), 0, "%s", answer.error.text);
+    t_cluster_migrate_end(r->cluster);
+    cr_assert_str_eq(t_near_get(r->client, r->key).text, "asked");
+    cr_assert(t_is(t_near_get(r->client, r->key), NKV_FROM_CACHE, "asked"));
+}
+
+static void case_95_and_96_a_batch_over_all_nodes(rig *r)
+{
+    enum { KEYS = 60, EACH = 2 };
+    char names[KEYS][T_CLUSTER_KEY_MAX], value[16];
+    nkv_str keys[KEYS * EACH];
+    nkv_result results[KEYS * EACH];
+    for (int i = 0; i < KEYS; i++) {
+        t_cluster_key(i * 273, names[i]);
+    }
+    for (int i = 0; i < KEYS; i++) {
+        (void)snprintf(value, sizeof value, "%d", i);
+        if (i % 3 != 0) {
+            cr_assert_eq(t_near_set(r->client, names[i], value), NKV_OK);
+        }
+        keys[i] = nkv_cstr(names[i]);
+        keys[KEYS + i] = nkv_cstr(names[KEYS - 1 - i]); /* once more, the other way round */
+        if (i % 5 == 0) {
+            (void)t_near_get(r->client, names[i]); /* partial hits */
+        }
+    }
+    for (int round = 0; round < 2; round++) {
+        cr_assert_eq(nkv_mget(r->client, keys, (size_t)KEYS * EACH, NULL, results), NKV_OK);
+        for (int i = 0; i < KEYS * EACH; i++) {
+            int number = i < KEYS ? i : 2 * KEYS - 1 - i;
+            (void)snprintf(value, sizeof value, "%d", number);
+            if (number % 3 == 0) {
+                cr_assert_eq(results[i].status, NKV_NOT_FOUND);
+            } else {
+                nkv_str got = nkv_value_str(results[i].value);
+                cr_assert(got.len == strlen(value) && memcmp(got.data, value, got.len) == 0);
+            }
+            cr_assert(round == 0 || results[i].from == NKV_FROM_CACHE);
+            nkv_value_release(results[i].value);
+        }
+    }
+    t_answer crossed = t_near(r->client, "SUNION", names[0], names[1]);
+    cr_assert_eq(crossed.status, NKV_EREPLY);
+    cr_assert_eq(strncmp(crossed.error.text, "CROSSSLOT", 9), 0, "%s", crossed.error.text);
+    int64_t removed = 0;
+    cr_assert_eq(nkv_del(r->client, keys, KEYS, NULL, &removed), NKV_OK);
+    cr_assert_eq(removed, KEYS - KEYS / 3);
+}
+
+T_LIVE_PRIVATE(cluster_slots, g_cases_81_to_86_95_96)
+{
+    rig r = rig_open(kind);
+    case_81_a_key_that_migrates(&r);
+    case_82_a_missing_key_that_migrates(&r);
+    case_83_reassigned_without_migrating(&r);
+    case_84_a_slot_that_returns(&r);
+    case_85_only_the_slot_that_moved(&r);
+    case_86_an_answer_behind_asking(&r);
+    case_95_and_96_a_batch_over_all_nodes(&r);
+    rig_close(&r);
+}
