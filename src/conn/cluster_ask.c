@@ -6,7 +6,7 @@
 #include "base/status.h"
 #include "conn/cluster_impl.h"
 
-#define PATIENCE_NS (1000 * NKVI_NS_PER_MS) /* who does not answer for so long is not credible */
+#define PATIENCE_NS (500 * NKVI_NS_PER_MS) /* who does not answer for so long is not credible */
 #define URGENT_NS   (100 * NKVI_NS_PER_MS)  /* between two questions for a map that is wanted */
 #define FAILED_NS   (200 * NKVI_NS_PER_MS)  /* before a node that gave no word is asked again */
 #define SEED_NS     (100 * NKVI_NS_PER_MS)  /* between two seeds that are tried */
