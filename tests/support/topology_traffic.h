@@ -16,8 +16,8 @@
  * none what was never written to that key. A write that failed may have happened or not, at any
  * time.
  *
- * Two sorts of writers: `writers` use the readers' client, `other_writers` one of their own, so that
- * the readers hear of it from the servers alone.
+ * Two sorts of writers: `writers` use the readers' client, `other_writers` one of their own, of
+ * which the readers hear from the servers alone.
  *
  * Threads     One thread at a time calls.                                                        */
 
@@ -77,8 +77,8 @@ t_load *t_load_start(const t_load_options *options);
 /* The readers' client. */
 nkv_client *t_load_client(t_load *load);
 
-/* The name of key 0, 1, … Those with even numbers have hash tags, and their slots are spread evenly;
- * the others' slots are anywhere. No two loads of a process use the same.                        */
+/* The name of key 0, 1, … Even numbers have hash tags, and their slots are spread evenly; the slots
+ * of the others are anywhere. No two loads of a process use the same.                            */
 const char *t_load_key(const t_load *load, int number);
 
 /* `disturbed_ms` counts from now on. */
@@ -88,8 +88,8 @@ void t_load_mark(t_load *load);
  * that took, or -1 after `timeout_ms`.                                                           */
 int64_t t_load_wait_service(t_load *load, int64_t timeout_ms);
 
-/* Acknowledgements between these times (t_now_ns) prove nothing: what servers had acknowledged, they
- * may lose when a replica takes over that was behind.                                            */
+/* Acknowledgements between these times (t_now_ns) prove nothing: servers may lose what they had
+ * acknowledged when a replica takes over that was behind.                                        */
 void t_load_forgive(t_load *load, int64_t from_ns, int64_t to_ns);
 
 /* Ends all threads, judges, frees. If a read is wrong, the smallest history that proves it is
