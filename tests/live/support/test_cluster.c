@@ -88,7 +88,7 @@ T_LIVE_PRIVATE(support_cluster, starts_serves_and_leaves_nothing)
         free(dirs[i]);
     }
     cr_assert_eq(t_fd_count(), fds);
-    cr_assert_eq(t_thread_count(), threads);
+    T_WAIT_UNTIL(t_thread_count() == threads, 5000); /* a joined one is listed a little longer */
 }
 
 T_LIVE_PRIVATE(support_cluster, starts_with_replicas)
