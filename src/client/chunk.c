@@ -100,6 +100,13 @@ static void end(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
     chunk->done(chunk, status, reply, error);
 }
 
+/* The keys' slot is being migrated: new ones are taken one by one, two at a time only when that is
+ * over. */
+static bool is_unsettled(const nkv_reply *reply)
+{
+    return nkvi_reply_has_code(reply, "TRYAGAIN");
+}
+
 bool nkvi_pair_refused(nkv_status status, const nkv_reply *reply)
 {
     static const char broken[] = "ERR Protocol error"; /* the value is what was refused */
@@ -108,7 +115,7 @@ bool nkvi_pair_refused(nkv_status status, const nkv_reply *reply)
         return false;
     }
     return nkvi_reply_has_code(reply, "NOPERM") || nkvi_reply_has_code(reply, "ERR") ||
-           nkvi_reply_has_code(reply, "CROSSSLOT");
+           nkvi_reply_has_code(reply, "CROSSSLOT") || is_unsettled(reply);
 }
 
 /* What the server thinks of pairs.  Where it took some before, it may be the keys alone. */
@@ -117,7 +124,7 @@ static void note_pair(nkvi_chunk *chunk, nkv_status status, const nkv_reply *rep
     _Atomic nkvi_pairs *pairs = &atomic_load(&chunk->peer)->pairs;
     if (status == NKV_OK) {
         atomic_store(pairs, NKVI_PAIRS_TAKEN);
-    } else if (nkvi_pair_refused(status, reply)) {
+    } else if (nkvi_pair_refused(status, reply) && !is_unsettled(reply)) {
         bool taken = atomic_load(pairs) == NKVI_PAIRS_TAKEN;
         atomic_store(pairs, taken ? NKVI_PAIRS_UNKNOWN : NKVI_PAIRS_REFUSED);
     }
@@ -245,7 +252,8 @@ static void op_done(nkvi_bulk_op *op, nkv_status status, const nkv_reply *reply,
         reply = executed ? &reply->element[0] : reply; /* what MSET has said */
         note_pair(chunk, status, reply);
     }
-    if (!pass_on(chunk, status, reply, error)) {
+    bool refused = chunk->kind == NKVI_CHUNK_PAIR && nkvi_pair_refused(status, reply);
+    if (refused || !pass_on(chunk, status, reply, error)) {
         end(chunk, status, reply, error);
     }
 }

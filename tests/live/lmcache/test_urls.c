@@ -88,7 +88,7 @@ T_LIVE_PRIVATE(lmcache_urls, case_17_ipv6)
     t_server_stop(server);
 }
 
-/* Lists of hosts and TLS are not for this kind of client: told at once, with the reason. */
+/* What cannot be, or not yet: told at once, with the reason. */
 T_LIVE(lmcache_urls, case_17_what_is_refused)
 {
     (void)server;
@@ -96,9 +96,9 @@ T_LIVE(lmcache_urls, case_17_what_is_refused)
         const char *url;
         nkv_status status;
     } cases[] = {{"rediss://127.0.0.1:6379", NKV_ENOTSUP},
-                 {"redis-sentinel://u:p@h:1,h:2", NKV_ENOTSUP},
-                 {"redis-cluster://u:p@h:1,h:2", NKV_ENOTSUP},
-                 {"redis://h:1,h:2", NKV_ENOTSUP},
+                 {"rediss-cluster://127.0.0.1:6379", NKV_ENOTSUP},
+                 {"redis-cluster://h:1,h:2?read_from=replica", NKV_ENOTSUP},
+                 {"redis-cluster://h:1,h:2/1", NKV_EINVAL},
                  {"redis-sentinel://u:p@h:1,h", NKV_EINVAL},
                  {"redis://h:1,h", NKV_EINVAL},
                  {"redis://h:port", NKV_EINVAL},
