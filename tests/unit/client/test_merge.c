@@ -93,10 +93,10 @@ Test(client_merge, every_word_of_read_from_is_its_option)
     static const struct {
         const char *text;
         nkv_read_from want;
-    } rows[] = {{"redis-cluster://h?read_from=primary", NKV_READ_PRIMARY},
-                {"redis-cluster://h?read_from=prefer-replica", NKV_READ_PREFER_REPLICA},
-                {"redis-cluster://h?read_from=replica", NKV_READ_REPLICA},
-                {"redis-cluster://h?read_from=nearest", NKV_READ_NEAREST}};
+    } rows[] = {{"redis-sentinel://h?read_from=primary", NKV_READ_PRIMARY},
+                {"redis-sentinel://h?read_from=prefer-replica", NKV_READ_PREFER_REPLICA},
+                {"redis-sentinel://h?read_from=replica", NKV_READ_REPLICA},
+                {"redis-sentinel://h?read_from=nearest", NKV_READ_NEAREST}};
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         nkv_options_init(&options);
@@ -200,13 +200,13 @@ static void watch(void *at, size_t size, void *ud)
     }
 }
 
-/* Refused as they are so far, so that nothing but this thread allocates. */
+/* Refused as TLS is, so that nothing but this thread allocates. */
 Test(client_merge, passwords_are_wiped)
 {
     blocks all = {.found = 0};
     nkv_client *client = NULL;
 
-    options.url = "redis-sentinel://ann:s3cr3turl@h/s";
+    options.url = "rediss-sentinel://ann:s3cr3turl@h/s";
     options.password = "s3cr3tone";
     options.sentinel_password = "s3cr3ttwo";
     nkvi_mem_set_watch(watch, &all);
@@ -217,18 +217,20 @@ Test(client_merge, passwords_are_wiped)
     cr_assert_eq(all.found, 0);
 }
 
-Test(client_merge, clusters_and_sentinels_are_not_supported_yet)
+Test(client_merge, what_a_cluster_does_not_have)
 {
-    static const char *const texts[] = {"redis-cluster://:s3cr3tpw@h",
-                                        "redis://a:1,:s3cr3t@b:2,c:3", "redis-sentinel://h/s"};
-
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        nkv_client *client = NULL;
-        options.url = texts[i];
-        cr_assert_eq(nkv_client_create(&options, &client, &error), NKV_ENOTSUP, "%s", texts[i]);
-        cr_assert_not_null(strstr(error.text, "not supported by this version"), "%s", error.text);
-        cr_assert_null(client);
+    static const nkv_read_from refused[] = {NKV_READ_PREFER_REPLICA, NKV_READ_REPLICA,
+                                            NKV_READ_NEAREST};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        options.read_from = refused[i];
+        cr_assert_eq(merge("redis-cluster://h"), NKV_ENOTSUP);
+        cr_assert_not_null(strstr(error.text, "read_from"), "%s", error.text);
+        nkvi_url_clear(&url);
     }
+    options.read_from = NKV_READ_DEFAULT;
+    cr_assert_eq(merge("redis-cluster://h?read_from=nearest"), NKV_ENOTSUP);
+    nkvi_url_clear(&url);
+    cr_assert_eq(merge("redis-cluster://h?read_from=primary"), NKV_OK);
     nkv_client *client = NULL;
     options.url = "rediss-cluster://h";
     cr_assert_eq(nkv_client_create(&options, &client, &error), NKV_ENOTSUP);
