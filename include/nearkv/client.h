@@ -35,8 +35,8 @@ typedef enum nkv_level {
                               acknowledged before the call began is seen */
 } nkv_level;
 
-/* Which server answers a read, of a cluster's shard or a sentinel's service.  A replica's answer is
- * as fresh as the replica. */
+/* Which server answers a read behind sentinels; of a cluster, the primary.  A replica's answer is
+ * as fresh as the replica, but never from before a write of this client's. */
 typedef enum nkv_read_from {
     NKV_READ_DEFAULT = 0,        /* the URL's, else the primary */
     NKV_READ_PRIMARY = 1,        /* the primary */
@@ -122,8 +122,9 @@ typedef struct nkv_options {
     nkv_read_from read_from;    /* which server answers reads; default NKV_READ_DEFAULT */
     int64_t replica_max_ttl_ms; /* bound on the age of answers that a replica gave; default -1:
                                  * max_ttl_ms */
-    int resend_writes; /* 1: a SET or DEL whose connection was lost before its answer is sent again
-                        * within its deadline; it may then be executed twice; default 0 */
+    int resend_writes; /* clusters and sentinels; 1: a plain SET, SETEX, MSET, DEL or UNLINK, or a
+                        * transaction of these, whose connection was lost before its answer is sent
+                        * again within its deadline; it may then be executed twice; default 0 */
     /* since 0.2: new fields only below this line */
 } nkv_options;
 
@@ -159,7 +160,7 @@ typedef struct nkv_result {
  * defaults (redis://localhost:6379/0).  With sentinels the environment is read (REDIS_SERVICE_NAME,
  * REDIS_TIMEOUT) where neither options nor URL say: nobody may change it meanwhile.
  * Returns NKV_OK · NKV_EINVAL (error names option, variable or part of the URL) · NKV_ENOTSUP (TLS;
- * clusters and sentinels) · NKV_ENOMEM · NKV_ECONN (no thread, no descriptor).
+ * replicas of a cluster) · NKV_ENOMEM · NKV_ECONN (no thread, no descriptor).
  * Thread  [any]; with options.loop: the thread that runs the loop.  Since 0.1 */
 NKV_API NKV_NODISCARD nkv_status nkv_client_create(const nkv_options *options, nkv_client **out,
                                                    nkv_error *error);

@@ -51,6 +51,8 @@ typedef struct nkv_stats {
                                   from a bulk lane: what came in one read with the header */
     double confidence;         /* now, percent */
     nkv_cache_stats cache;     /* of the cache, which may be shared */
+    uint64_t retries; /* requests that were sent again: a cluster or sentinels named another server,
+                         or the one that was asked could not answer */
 } nkv_stats;
 
 /* Fills `stats` (struct_size must be set).  Returns NKV_OK · NKV_EINVAL.  [any]  Since 0.1 */

@@ -78,12 +78,11 @@ static const row rows[] = {
      "over the URL's"},
     {"read-from", "default|primary|prefer-replica|replica|nearest", CHOICE, TO(read_from), ALL,
      NULL, 0, 0,
-     "which server of a cluster's shard or of a sentinel's service answers reads: the primary; a "
-     "replica, or the primary without one; a replica alone; the nearest; default: what the URL "
-     "says, else the primary"},
+     "which server of a sentinel's service answers reads: the primary; a replica, or the primary "
+     "without one; a replica alone; the nearest; default: what the URL says, else the primary"},
     {"resend-writes", NULL, FLAG, TO(resend_writes), BOTH, NULL, 0, 0,
-     "send a SET or DEL again whose connection was lost before its answer; it may then be executed "
-     "twice"},
+     "clusters and sentinels: send a SET or DEL again whose connection was lost before its answer; "
+     "it may then be executed twice"},
     {"db", "N", INTEGER, TO(db), ALL, "-1", -1, INT32_MAX, "database; -1: the URL's"},
     {"client-name", "NAME", TEXT, TO(client_name), ALL, NULL, 0, 0,
      "what CLIENT LIST shows; default nearkv"},

@@ -69,6 +69,7 @@ static void json_stats(nkvi_out *out, const nkv_stats *stats)
     number(out, "reconnects", stats->reconnects);
     number(out, "round_trips", stats->round_trips);
     number(out, "barriers", stats->barriers);
+    number(out, "retries", stats->retries);
     number(out, "inflight", stats->inflight);
     number(out, "bulk_connections", stats->bulk_connections);
     number(out, "bulk_waiting", stats->bulk_waiting);

@@ -217,6 +217,7 @@ static void text_stats(nkvi_out *out, const nkv_stats *stats)
     row(out, "keys", stats->cache.keys);
     row(out, "bytes", stats->cache.bytes);
     row(out, "round trips", stats->round_trips);
+    row(out, "retries", stats->retries);
     row(out, "reconnects", stats->reconnects);
     if (stats->bulk_connections > 0) {
         row(out, "bulk connections", stats->bulk_connections);

@@ -37,8 +37,8 @@ const nkvi_option nkvi_options_table[] = {
      "in containers: `host:port=host:port`, `host=host` (the port stays) or `*=host`; NULL is the "
      "URL's, else where they say"},
     {"read_from", NKVI_OPTION_ENUM, AT(read_from), 0, NKV_READ_NEAREST, NKV_READ_DEFAULT, "",
-     "which server of a cluster's shard or of a sentinel's service answers reads: 0 the URL's, "
-     "else 1; 1 the primary, 2 a replica or, without one, the primary, 3 a replica alone, 4 the "
+     "which server of a sentinel's service answers reads (of a cluster: 1 only): 0 the URL's, else "
+     "1; 1 the primary, 2 a replica or, without one, the primary, 3 a replica alone, 4 the "
      "nearest; a replica's answer is as fresh as the replica"},
     {"timeout_ms", NKVI_OPTION_INT64, AT(timeout_ms), 1, MS_MAX, 5000, "ms",
      "deadline of every call"},
@@ -66,7 +66,8 @@ const nkvi_option nkvi_options_table[] = {
     {"backoff_max_ms", NKVI_OPTION_INT64, AT(backoff_max_ms), 1, MS_MAX, 2000, "ms",
      "longest pause before connecting again"},
     {"resend_writes", NKVI_OPTION_INT, AT(resend_writes), 0, 1, 0, "",
-     "1: a `SET` or `DEL` whose connection was lost before its answer is sent again within its "
+     "clusters and sentinels; 1: a plain `SET`, `SETEX`, `MSET`, `DEL` or `UNLINK`, or a "
+     "transaction of these, whose connection was lost before its answer is sent again within its "
      "deadline; it may then be executed twice"},
     {"audit_ms", NKVI_OPTION_INT64, AT(audit_ms), 0, MS_MAX, 5000, "ms",
      "how often the server is asked (`CLIENT TRACKINGINFO`) whether it still tracks the "

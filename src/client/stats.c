@@ -85,6 +85,7 @@ static void sum_counters(const nkvi_counters *c, nkv_stats *stats)
     stats->raced = nkvi_count_sum(c, NKVI_C_RACED);
     stats->unknown_pushes = nkvi_count_sum(c, NKVI_C_UNKNOWN_PUSHES);
     stats->barriers = nkvi_count_sum(c, NKVI_C_BARRIERS);
+    stats->retries = nkvi_count_sum(c, NKVI_C_AGAIN);
 }
 
 nkv_status nkv_client_stats(nkv_client *client, nkv_stats *stats)

@@ -44,6 +44,7 @@ static const metric client_metrics[] = {
     COUNTER(reconnects, "connections made again"),
     COUNTER(round_trips, "writes to a socket that carried commands of callers"),
     COUNTER(barriers, "PINGs sent for barriers"),
+    COUNTER(retries, "requests sent again, as a rule to another server"),
     COUNTER(bulk_connections, "connections made for bulk lanes"),
     COUNTER(bulk_copied, "bytes of values on bulk lanes that went through a buffer"),
     {"inflight", "inflight", "requests queued or under way", false, offsetof(nkv_stats, inflight)},
