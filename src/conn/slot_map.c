@@ -93,12 +93,12 @@ static void list_claims(const nkvi_word *word, uint16_t claims[NKVI_HASH_SLOTS])
     }
 }
 
-/* A configuration epoch that moved on while the slots are the same: some may have gone and come
- * back, and nobody knows which. */
-static bool note_epoch(nkvi_slot_map *map, const nkvi_word *word, bool same)
+/* A node has another configuration epoch when a slot has come to it.  That may be one that had left
+ * it since its last word, besides those that changed, and nobody knows which. */
+static bool note_epoch(nkvi_slot_map *map, const nkvi_word *word)
 {
     nkvi_map_node *speaker = word->speaker;
-    bool suspicious = same && speaker->spoke && speaker->epoch != word->epoch;
+    bool suspicious = speaker->spoke && speaker->epoch != word->epoch;
     for (uint32_t s = 0; suspicious && s < NKVI_HASH_SLOTS; s++) {
         if (nkvi_slot_map_holder(map, (uint16_t)s) == speaker) {
             drop_answers(map, (uint16_t)s);
@@ -122,8 +122,7 @@ static void note_listed(const nkvi_word *word)
 bool nkvi_slot_map_hear(nkvi_slot_map *map, const nkvi_word *word)
 {
     uint16_t claims[NKVI_HASH_SLOTS];
-    const uint16_t me = (uint16_t)(word->speaker->number + 1);
-    bool own_changed = false, changed = false;
+    bool changed = false;
     list_claims(word, claims);
     note_listed(word);
     for (uint32_t s = 0; s < NKVI_HASH_SLOTS; s++) {
@@ -132,7 +131,6 @@ bool nkvi_slot_map_hear(nkvi_slot_map *map, const nkvi_word *word)
         if (claim == (holder != NULL ? holder->number + 1 : 0)) {
             continue;
         }
-        own_changed = own_changed || holder == word->speaker || claim == me;
         if (holder == word->speaker || (claim != 0 && (holder == NULL || !holder->credible))) {
             if (holder != NULL && holder != word->speaker) {
                 holder->outvoted = true;
@@ -143,6 +141,6 @@ bool nkvi_slot_map_hear(nkvi_slot_map *map, const nkvi_word *word)
             holder->doubted = true;
         }
     }
-    bool suspicious = note_epoch(map, word, !own_changed);
+    bool suspicious = note_epoch(map, word);
     return changed || suspicious;
 }

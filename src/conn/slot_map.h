@@ -77,7 +77,8 @@ static inline nkvi_map_node *nkvi_slot_map_holder(const nkvi_slot_map *map, uint
 bool nkvi_slot_map_moved(nkvi_slot_map *map, uint16_t hash_slot, const nkvi_map_node *from,
                          nkvi_map_node *to);
 
-/* Takes a node's word.  Returns whether a slot changed hands. */
+/* Takes a node's word.  Returns whether a slot changed hands, or may have left its holder and come
+ * back: then all answers of the node are dropped. */
 bool nkvi_slot_map_hear(nkvi_slot_map *map, const nkvi_word *word);
 
 #endif
