@@ -35,8 +35,17 @@
 #include "support/net.h"
 
 typedef struct t_fake t_fake;
+struct t_resp;
 
 enum { T_FAKE_CONNS = 256, T_FAKE_WORDS = 12 };
+
+/* One command. The words end with a NUL that is not counted, and live until t_fake_stop(). */
+typedef struct t_fake_command {
+    int conn;
+    size_t argc;
+    const char *const *argv;
+    const size_t *lens;
+} t_fake_command;
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
@@ -125,11 +134,20 @@ void t_fake_on_argv(t_fake *fake, const void *reply, size_t len, const char *con
     t_fake_on_argv((fake), "" literal, sizeof(literal) - 1, \
                    (const char *const[]){__VA_ARGS__, NULL})
 
+/* Answers what no rule of t_fake_on() does, ahead of the built-in ones: appends the reply to `out`,
+ * nothing if there is to be none. False: it does not know the command. Called by the fake's thread,
+ * under its lock: no function of this header may be called in it, T_DIE() may.                   */
+typedef bool (*t_fake_answer_fn)(void *ud, const t_fake_command *command, struct t_resp *out);
+void t_fake_answer_by(t_fake *fake, t_fake_answer_fn answer, void *ud);
+
 /* ---- By hand --------------------------------------------------------------------------------- */
 
 /* Sends bytes now. T_EVERY: on all that are open. */
 void t_fake_send(t_fake *fake, int conn, const void *bytes, size_t len);
 #define t_fake_say(fake, conn, literal) t_fake_send((fake), (conn), "" literal, sizeof(literal) - 1)
+
+/* The same, if it is open; returns whether it was. */
+bool t_fake_try_send(t_fake *fake, int conn, const void *bytes, size_t len);
 
 /* Closes when all is sent; with a reset (TCP) and at once if `reset`. */
 void t_fake_close(t_fake *fake, int conn, bool reset);
@@ -138,14 +156,6 @@ void t_fake_close(t_fake *fake, int conn, bool reset);
 void t_fake_refuse(t_fake *fake, bool on);
 
 /* ---- What it was told ------------------------------------------------------------------------ */
-
-/* One command. The words end with a NUL that is not counted, and live until t_fake_stop(). */
-typedef struct t_fake_command {
-    int conn;
-    size_t argc;
-    const char *const *argv;
-    const size_t *lens;
-} t_fake_command;
 
 size_t t_fake_count(t_fake *fake);
 t_fake_command t_fake_command_at(t_fake *fake, size_t index);

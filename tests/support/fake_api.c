@@ -172,6 +172,14 @@ void t_fake_on_argv(t_fake *fake, const void *reply, size_t len, const char *con
     unlock(fake);
 }
 
+void t_fake_answer_by(t_fake *fake, t_fake_answer_fn answer, void *ud)
+{
+    lock(fake);
+    fake->answer_by = answer;
+    fake->answer_by_ud = ud;
+    unlock(fake);
+}
+
 /* ---- By hand --------------------------------------------------------------------------------- */
 
 void t_fake_send(t_fake *fake, int conn, const void *bytes, size_t len)
@@ -188,6 +196,18 @@ void t_fake_send(t_fake *fake, int conn, const void *bytes, size_t len)
     }
     settle(fake);
     unlock(fake);
+}
+
+bool t_fake_try_send(t_fake *fake, int conn, const void *bytes, size_t len)
+{
+    lock(fake);
+    const bool open = conn_at(fake, conn)->fd >= 0;
+    if (open) {
+        t_resp_raw(&fake->conns[conn].out, bytes, len);
+        settle(fake);
+    }
+    unlock(fake);
+    return open;
 }
 
 void t_fake_close(t_fake *fake, int conn, bool reset)

@@ -297,6 +297,10 @@ static bool answer(const t_fake *fake, t_fake_conn *conn, const t_fake_record *r
             return true;
         }
     }
+    if (fake->answer_by != NULL &&
+        fake->answer_by(fake->answer_by_ud, &record->command, &conn->out)) {
+        return true;
+    }
     return !fake->options.no_rules && answer_built_in(fake, conn, record);
 }
 

@@ -68,6 +68,8 @@ struct t_fake {
 
     t_fake_rule rules[T_FAKE_RULES];
     size_t rule_count;
+    t_fake_answer_fn answer_by; /* NULL: nobody                                                   */
+    void *answer_by_ud;
 
     t_fake_record **records;
     size_t record_count;
