@@ -91,19 +91,66 @@ static nkvi_again cluster_again(nkvi_connector *connector, const nkvi_route *rou
 
 /* ---- what there is --------------------------------------------------------------------------- */
 
+static nkv_error error_of(cluster *self, const cluster_node *node)
+{
+    pthread_mutex_lock(&self->mu);
+    nkv_error error = node->error;
+    pthread_mutex_unlock(&self->mu);
+    return error;
+}
+
+/* Why the node has given no word: what it answered, or what became of its lane. */
+static nkv_error reason_of(cluster *self, const cluster_node *node)
+{
+    nkvi_lane_info info;
+    nkv_error error = error_of(self, node);
+    nkvi_lane_get_info(nkvi_member_lane(&node->member), &info);
+    return error.status == NKV_OK && info.state == NKVI_LANE_DOWN ? info.last_error : error;
+}
+
+/* Nobody has told of the cluster.  It is in vain to wait if every seed refuses. */
+static nkv_status find_reason(cluster *self, nkv_error *error)
+{
+    nkv_status never = NKV_OK;
+    bool hope = false;
+    for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
+        const cluster_node *node = node_at(self, i);
+        const nkv_error one = reason_of(self, node);
+        bool refuses = one.status == NKV_EREPLY || one.status == NKV_EPROTO;
+        hope = hope || (node->seed && !refuses);
+        if (one.status != NKV_OK && (error->status == NKV_OK || refuses)) {
+            *error = one;
+            never = one.status;
+        }
+    }
+    return hope ? NKV_EBUSY : never;
+}
+
+/* What keeps a node that is used from vouching, if it is its answer. */
+static nkv_status find_unwell(cluster *self, nkv_error *error)
+{
+    for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
+        const cluster_node *node = node_at(self, i);
+        const nkv_error one = error_of(self, node);
+        if (atomic_load(&node->member.shown) && one.status != NKV_OK) {
+            *error = one;
+            return NKV_EBUSY;
+        }
+    }
+    return NKV_OK;
+}
+
 static nkv_status cluster_ready(nkvi_connector *connector, nkv_error *error)
 {
     cluster *self = cluster_of(connector);
-    if (atomic_load(&self->known)) {
-        return NKV_OK;
-    }
-    pthread_mutex_lock(&self->mu);
-    nkv_error last = self->last_error;
-    pthread_mutex_unlock(&self->mu);
+    nkv_error why = {.status = NKV_OK};
+    nkv_status status = !atomic_load(&self->known) ? find_reason(self, &why)
+                        : self->config.tracked     ? find_unwell(self, &why)
+                                                   : NKV_OK;
     if (error != NULL) {
-        *error = last;
+        *error = why;
     }
-    return last.status == NKV_EREPLY || last.status == NKV_EPROTO ? last.status : NKV_EBUSY;
+    return status;
 }
 
 /* Those that hold slots or are kept connected. */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "conn/cluster_impl.h"
+#include "conn/redirect.h"
 
 #define PATIENCE_NS (500 * NKVI_NS_PER_MS) /* who does not answer for so long is not credible */
 #define URGENT_NS   (100 * NKVI_NS_PER_MS)  /* between two questions for a map that is wanted */
@@ -20,13 +21,6 @@ static int64_t about(cluster *self, int64_t ns)
 
 /* ---- what comes ------------------------------------------------------------------------------ */
 
-static void note_error(cluster *self, const nkv_error *error)
-{
-    pthread_mutex_lock(&self->mu);
-    self->last_error = *error;
-    pthread_mutex_unlock(&self->mu);
-}
-
 static bool take_id(question *q, const nkv_reply *reply)
 {
     bool text = reply->type == NKV_TYPE_STRING || reply->type == NKV_TYPE_VERBATIM;
@@ -37,17 +31,40 @@ static bool take_id(question *q, const nkv_reply *reply)
     return text;
 }
 
-static void refused(question *q, const nkv_reply *reply)
+/* One of the questions was answered with an error. */
+static void refused(question *q, const char *what, const nkv_reply *reply)
 {
-    cluster *self = q->node->cluster;
+    bool soon = nkvi_redirect_of(reply).kind != NKVI_REDIRECT_NONE; /* LOADING … */
     int len = reply->len < 120 ? (int)reply->len : 120;
-    if (q->shards && !self->no_shards && len > 4 && memcmp(reply->str, "ERR ", 4) == 0) {
-        self->no_shards = true; /* before 7.0: the next question is SLOTS */
-        q->node->due_ns = INT64_MIN;
+    (void)nkvi_fail(&q->error, soon ? NKV_EBUSY : NKV_EREPLY, "%s: CLUSTER %s: %.*s",
+                    nkvi_peer_address(&q->node->member.peer), what, len, reply->str);
+}
+
+/* SHARDS came with Redis 7.0. */
+static bool is_older(const question *q, const nkv_reply *reply)
+{
+    return q->shards && reply->len > 4 && memcmp(reply->str, "ERR ", 4) == 0;
+}
+
+static void take_info(question *q, const nkv_reply *reply)
+{
+    q->informed = nkvi_cluster_info_parse(reply, &q->info);
+    if (reply->type == NKV_TYPE_ERROR) {
+        refused(q, "INFO", reply);
+    } else if (!q->informed || !q->info.ok) {
+        (void)nkvi_fail(&q->error, NKV_EBUSY, "%s: CLUSTER INFO: the cluster is not well there",
+                        nkvi_peer_address(&q->node->member.peer));
     }
-    (void)nkvi_fail(&q->error, NKV_EREPLY, "%s: CLUSTER %s: %.*s",
-                    nkvi_peer_address(&q->node->member.peer), q->shards ? "SHARDS" : "SLOTS", len,
-                    reply->str);
+}
+
+static void take_view(question *q, const nkv_reply *reply)
+{
+    if (reply->type != NKV_TYPE_ERROR) {
+        q->viewed = nkvi_cluster_view_parse(reply, &q->view, &q->error) == NKV_OK;
+        return;
+    }
+    q->older = is_older(q, reply);
+    refused(q, q->shards ? "SHARDS" : "SLOTS", reply);
 }
 
 /* MYID, INFO, and SHARDS or SLOTS.  [loop] */
@@ -59,14 +76,10 @@ static void on_reply(nkvi_request *request, unsigned index, nkvi_draft *reply)
         (void)take_id(q, &reply->root);
         break;
     case 1:
-        q->informed = nkvi_cluster_info_parse(&reply->root, &q->info);
+        take_info(q, &reply->root);
         break;
     default:
-        if (reply->root.type == NKV_TYPE_ERROR) {
-            refused(q, &reply->root);
-        } else {
-            q->viewed = nkvi_cluster_view_parse(&reply->root, &q->view, &q->error) == NKV_OK;
-        }
+        take_view(q, &reply->root);
         break;
     }
     nkvi_draft_clear(reply);
@@ -154,12 +167,17 @@ static void on_done(nkvi_request *request, nkv_status status, const nkv_error *e
         q->error = *error;
         q->error.status = status;
     }
+    if (status == NKV_OK && q->older) {
+        self->no_shards = true;
+        nkvi_cluster_ask(node, false);
+        return;
+    }
+    nkvi_cluster_note(node, q->error.status != NKV_OK ? &q->error : NULL);
     if (status == NKV_OK && q->viewed) {
         take_word(q, asked_ns);
         node->due_ns = asked_ns + about(self, self->max_age_ns / 2);
     } else {
         node->map.credible = false;
-        note_error(self, &q->error);
         node->due_ns = now_ns + FAILED_NS;
     }
     nkvi_cluster_view_clear(&q->view);
@@ -188,7 +206,7 @@ void nkvi_cluster_ask(cluster_node *node, bool shards)
     nkvi_buf bytes;
     nkv_error error;
     memset(&q->error, 0, sizeof q->error);
-    q->informed = q->viewed = false;
+    q->informed = q->viewed = q->older = false;
     q->id[0] = '\0';
     q->shards = shards && !self->no_shards;
     q->asked_ns = nkvi_now_ns();

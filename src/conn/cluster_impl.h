@@ -39,7 +39,8 @@ typedef struct question {
     char id[NKVI_NODE_ID_SIZE];
     nkvi_cluster_view view;
     bool viewed;
-    nkv_error error; /* why there is none */
+    bool older;      /* SHARDS is not known: SLOTS is asked for instead */
+    nkv_error error; /* why there is none, or the node is not well; NKV_EBUSY: as yet */
 } question;
 
 struct cluster_node {
@@ -49,6 +50,7 @@ struct cluster_node {
     bool seed;        /* the URL names it */
     int64_t due_ns;   /* when it is asked for its own word */
     int64_t named_ns; /* when somebody last listed or named it */
+    nkv_error error;  /* its last question's; under mu */
     question question;
 };
 
@@ -67,8 +69,7 @@ struct cluster {
     int64_t seeds_due_ns; /* when the next seed is woken, while nobody answers */
     uint32_t next_seed;
     uint64_t random;
-    pthread_mutex_t mu; /* a leaf: why there is no map yet */
-    nkv_error last_error;
+    pthread_mutex_t mu; /* a leaf: why nodes have given no word */
 };
 
 static inline cluster *cluster_of(nkvi_connector *connector)
@@ -101,6 +102,9 @@ cluster_node *nkvi_cluster_node(cluster *self, const cluster_node *asked, nkv_st
 nkvi_map_node *nkvi_cluster_find(const cluster *self, nkvi_peer *asked, nkv_str host, int port);
 
 void nkvi_cluster_node_destroy(cluster_node *node);
+
+/* Why it has given no word; NULL: it has, or is not asked any more. */
+void nkvi_cluster_note(cluster_node *node, const nkv_error *error);
 
 /* ---- cluster_ask.c ---- */
 

@@ -13,6 +13,7 @@ static void changed(nkvi_member *member, bool up)
     } else {
         node->map.credible = node->map.spoke = false;
         node->cluster->map_due_ns = INT64_MIN;
+        nkvi_cluster_note(node, NULL);
     }
 }
 
@@ -70,6 +71,14 @@ cluster_node *nkvi_cluster_node(cluster *self, const cluster_node *asked, nkv_st
         node->named_ns = nkvi_loop_now_ns(self->config.loop);
     }
     return node;
+}
+
+void nkvi_cluster_note(cluster_node *node, const nkv_error *error)
+{
+    static const nkv_error none = {.status = NKV_OK};
+    pthread_mutex_lock(&node->cluster->mu);
+    node->error = error != NULL ? *error : none;
+    pthread_mutex_unlock(&node->cluster->mu);
 }
 
 void nkvi_cluster_node_destroy(cluster_node *node)
