@@ -85,6 +85,17 @@ static void on_reply(nkvi_request *request, unsigned index, nkvi_draft *reply)
     nkvi_draft_clear(reply);
 }
 
+/* One that is down may hold slots, until another takes over; else it is waited for by nobody. */
+static bool is_of_use(const nkvi_cluster_view *view, size_t i)
+{
+    const nkvi_view_node *seen = &view->nodes[i];
+    bool holds = false;
+    for (size_t k = 0; !seen->online && !holds && k < view->ranges_len; k++) {
+        holds = view->ranges[k].node == i;
+    }
+    return seen->primary && seen->port != 0 && (seen->online || holds);
+}
+
 /* The nodes that the view speaks of; replicas, and what cannot be reached, are left out.  NULL:
  * memory. */
 static nkvi_map_node **resolve(question *q)
@@ -94,7 +105,7 @@ static nkvi_map_node **resolve(question *q)
     nkvi_map_node **nodes = nkvi_calloc(view->nodes_len + 1, sizeof *nodes);
     for (size_t i = 0; nodes != NULL && i < view->nodes_len; i++) {
         const nkvi_view_node *seen = &view->nodes[i];
-        if (!seen->primary || seen->port == 0) {
+        if (!is_of_use(view, i)) {
             continue;
         }
         cluster_node *node = nkvi_cluster_node(self, q->node, nkv_cstr(seen->host), seen->port);
@@ -149,7 +160,6 @@ static void take_word(question *q, int64_t asked_ns)
     }
     wake_holders(self, q, nodes);
     nkvi_free(nodes);
-    node->map.doubted = false;
     if (node->member.peer.tracked != NULL) {
         nkvi_lane_vouch(node->member.peer.tracked, well ? asked_ns + self->max_age_ns : INT64_MIN);
     }
@@ -169,7 +179,7 @@ static void on_done(nkvi_request *request, nkv_status status, const nkv_error *e
     }
     if (status == NKV_OK && q->older) {
         self->no_shards = true;
-        nkvi_cluster_ask(node, false);
+        (void)nkvi_cluster_ask(node, false);
         return;
     }
     nkvi_cluster_note(node, q->error.status != NKV_OK ? &q->error : NULL);
@@ -196,12 +206,12 @@ static void question_bytes(bool shards, nkvi_buf *bytes)
     }
 }
 
-void nkvi_cluster_ask(cluster_node *node, bool shards)
+bool nkvi_cluster_ask(cluster_node *node, bool shards)
 {
     cluster *self = node->cluster;
     question *q = &node->question;
     if (q->asked_ns != NKVI_NEVER) {
-        return; /* its answer is on its way */
+        return false; /* its answer is on its way */
     }
     nkvi_buf bytes;
     nkv_error error;
@@ -210,6 +220,7 @@ void nkvi_cluster_ask(cluster_node *node, bool shards)
     q->id[0] = '\0';
     q->shards = shards && !self->no_shards;
     q->asked_ns = nkvi_now_ns();
+    node->map.doubted = false;
     q->request = (nkvi_request){.replies = 3,
                                 .deadline_ns = q->asked_ns + self->max_age_ns,
                                 .on_reply = on_reply,
@@ -221,6 +232,7 @@ void nkvi_cluster_ask(cluster_node *node, bool shards)
         q->asked_ns = NKVI_NEVER;
         node->due_ns = nkvi_now_ns() + FAILED_NS;
     }
+    return status == NKV_OK;
 }
 
 /* ---- when ------------------------------------------------------------------------------------ */
@@ -234,8 +246,7 @@ static void tick_node(cluster_node *node, int64_t now_ns)
         node->map.credible = false;
     }
     if (node->member.up && !asking && (node->map.doubted || now_ns >= node->due_ns)) {
-        node->map.doubted = false;
-        nkvi_cluster_ask(node, false);
+        (void)nkvi_cluster_ask(node, false);
     }
 }
 
@@ -298,7 +309,9 @@ static void tick_map(cluster *self, int64_t now_ns)
     self->map_due_ns = self->map_due_ns < latest_ns ? self->map_due_ns : latest_ns;
     if (now_ns >= self->map_due_ns) {
         (void)about(self, now_ns);
-        nkvi_cluster_ask(credible_at(self, (uint32_t)(self->random % credible)), true);
+        if (!nkvi_cluster_ask(credible_at(self, (uint32_t)(self->random % credible)), true)) {
+            return; /* it is being asked for its own word: with the next tick */
+        }
         self->map_due_ns = now_ns + (wanting ? URGENT_NS : about(self, self->max_age_ns));
     }
 }

@@ -108,8 +108,9 @@ void nkvi_cluster_note(cluster_node *node, const nkv_error *error);
 
 /* ---- cluster_ask.c ---- */
 
-/* Asks the node for its own word now, if it can be asked. */
-void nkvi_cluster_ask(cluster_node *node, bool shards);
+/* Asks the node for its own word now (shards: and for what it knows of the others).  false: it is
+ * being asked already, or cannot be asked. */
+bool nkvi_cluster_ask(cluster_node *node, bool shards);
 
 /* Everything that is due. */
 void nkvi_cluster_tick(void *ud);

@@ -9,7 +9,7 @@ static void changed(nkvi_member *member, bool up)
 {
     cluster_node *node = (cluster_node *)(void *)member;
     if (up) {
-        nkvi_cluster_ask(node, !atomic_load(&node->cluster->known));
+        (void)nkvi_cluster_ask(node, !atomic_load(&node->cluster->known));
     } else {
         node->map.credible = node->map.spoke = false;
         node->cluster->map_due_ns = INT64_MIN;

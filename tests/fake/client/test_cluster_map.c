@@ -276,6 +276,27 @@ Test(client_cluster_map, health_lists_the_nodes_that_are_used, .timeout = 60)
     t_fc_stop(fc);
 }
 
+/* A primary that failed and lost its slots stays in everybody's list until it is forgotten. */
+Test(client_cluster_map, a_former_primary_that_is_down_is_not_used, .timeout = 60)
+{
+    t_fc *fc = t_fc_start(3);
+    t_fc_give_all(fc, 2, 1);
+    t_fc_down(fc, 2, true);
+    t_fake_refuse(t_fc_node(fc, 2), true);
+    nkv_options options = t_fc_options(fc);
+    options.url = t_fc_url_of(fc, 0);
+    nkv_client *client = t_near_start(&options);
+    nkv_error error;
+    cr_assert_eq(nkv_client_wait_ready(client, SOON_MS, &error), NKV_OK, "%s", error.text);
+    cr_assert_eq(t_fc_nodes(client), 2);
+    cr_assert(t_near_healthy(client));
+    const size_t told = t_fc_hits(fc, "CLUSTER", "SHARDS");
+    T_WAIT_UNTIL(t_fc_hits(fc, "CLUSTER", "SHARDS") > told + 3, SOON_MS);
+    cr_assert_eq(t_fc_nodes(client), 2);
+    nkv_client_destroy(client);
+    t_fc_stop(fc);
+}
+
 Test(client_cluster_map, a_client_without_a_cache_learns_the_same, .timeout = 60)
 {
     t_fc *fc = t_fc_start(3);
