@@ -3,6 +3,15 @@
 
 #include "base/status.h"
 
+/* Servers that lead one around in circles are asked no more often than those that cannot answer.
+ * What is on its way to another node is there only behind ASKING, so every second one is followed. */
+static nkvi_again slow_down(nkvi_again again, unsigned tries)
+{
+    bool many = tries > NKVI_AGAIN_AT_ONCE;
+    bool follow = again == NKVI_AGAIN_ASKING && tries % 2 == 0;
+    return many && !follow ? NKVI_AGAIN_LATER : again;
+}
+
 nkvi_again nkvi_again_judge(nkv_client *client, const nkvi_tried *tried, nkvi_peer **there)
 {
     nkvi_connector *connector = client->connector;
@@ -15,9 +24,7 @@ nkvi_again nkvi_again_judge(nkv_client *client, const nkvi_tried *tried, nkvi_pe
     if (again == NKVI_AGAIN_NOT) {
         return again;
     }
-    if (again == NKVI_AGAIN_NOW && *tried->tries >= NKVI_AGAIN_AT_ONCE) {
-        again = NKVI_AGAIN_LATER;
-    }
+    again = slow_down(again, *tried->tries + 1);
     if (left_ns <= (again == NKVI_AGAIN_LATER ? NKVI_PAUSE_NS : 0)) {
         return NKVI_AGAIN_NOT; /* this answer tells more than that there was no time for another */
     }

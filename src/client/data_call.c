@@ -136,7 +136,12 @@ static void pause_over(nkvi_waiter *waiter, nkv_status status, nkv_value *value,
                        const nkv_error *error)
 {
     pending_call *pending = NKVI_CONTAINER(waiter, pending_call, again.pause);
+    nkv_error late;
     nkv_value_release(value);
+    if (status == NKV_OK && nkvi_now_ns() >= pending->request.deadline_ns) {
+        status = nkvi_fail(&late, NKV_ETIMEDOUT, "no answer before the deadline of the call");
+        error = &late; /* the caller has left: nothing is sent behind his back */
+    }
     if (status == NKV_OK) {
         call_send(pending);
     } else {
