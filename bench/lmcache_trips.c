@@ -21,7 +21,8 @@ uint64_t b_sides_copied(const b_sides *sides)
 {
     nkvi_bulk_info info;
     nkvi_connector *connector = sides->client->connector;
-    nkvi_bulk_get_info(connector->ops->route(connector, nkv_cstr("k"))->bulk, &info);
+    const nkvi_route route = connector->ops->route(connector, nkv_cstr("k"), NKVI_TO_READ);
+    nkvi_bulk_get_info(route.peer->bulk, &info);
     return info.copied;
 }
 
