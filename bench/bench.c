@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,6 +64,33 @@ double b_median(double *numbers, size_t n)
 {
     qsort(numbers, n, sizeof *numbers, by_size);
     return n % 2 == 1 ? numbers[n / 2] : (numbers[n / 2 - 1] + numbers[n / 2]) / 2;
+}
+
+/* ---- The machine ----------------------------------------------------------------------------- */
+
+void b_show_machine(int argc, char **argv)
+{
+    char line[256], cpu[256] = "unknown processor";
+    struct utsname system;
+    double load[1] = {0};
+    FILE *info = fopen("/proc/cpuinfo", "r");
+    while (info != NULL && fgets(line, sizeof line, info) != NULL) {
+        if (sscanf(line, "model name : %255[^\n]", cpu) == 1) {
+            break;
+        }
+    }
+    if (info != NULL) {
+        fclose(info);
+    }
+    (void)uname(&system);
+    (void)getloadavg(load, 1);
+    printf(
+        "machine: %ld x %s, %s %s, compiler %s, load %.2f\ncommand:", sysconf(_SC_NPROCESSORS_ONLN),
+        cpu, system.sysname, system.release, __VERSION__, load[0]);
+    for (int i = 0; i < argc; i++) {
+        printf(" %s", argv[i]);
+    }
+    printf("\n");
 }
 
 /* ---- Keys and streams ------------------------------------------------------------------------ */

@@ -28,6 +28,9 @@ void b_pin(unsigned cpu);
 
 double b_median(double *numbers, size_t n); /* sorts them */
 
+/* Prints what the figures depend on: processors, system, compiler, load; and the command. */
+void b_show_machine(int argc, char **argv);
+
 /* ---- Keys and streams ------------------------------------------------------------------------ */
 
 enum { B_KEY_MAX = 64, B_STRIDE = 80, B_VALUE = 128 };

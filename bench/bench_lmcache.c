@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
@@ -320,40 +319,13 @@ static void at_server(bench *b, bool io)
     t_server_stop(server);
 }
 
-/* ---- The machine ----------------------------------------------------------------------------- */
-
-static void show_machine(int argc, char **argv)
-{
-    char line[256], cpu[256] = "unknown processor";
-    struct utsname system;
-    double load[1] = {0};
-    FILE *info = fopen("/proc/cpuinfo", "r");
-    while (info != NULL && fgets(line, sizeof line, info) != NULL) {
-        if (sscanf(line, "model name : %255[^\n]", cpu) == 1) {
-            break;
-        }
-    }
-    if (info != NULL) {
-        fclose(info);
-    }
-    (void)uname(&system);
-    (void)getloadavg(load, 1);
-    printf(
-        "machine: %ld x %s, %s %s, compiler %s, load %.2f\ncommand:", sysconf(_SC_NPROCESSORS_ONLN),
-        cpu, system.sysname, system.release, __VERSION__, load[0]);
-    for (int i = 0; i < argc; i++) {
-        printf(" %s", argv[i]);
-    }
-    printf("\n");
-}
-
 int main(int argc, char **argv)
 {
     static bench b;
     b.options = parse(argc, argv);
     b.table.rounds = b.options.rounds;
     b.table.kind = b.options.kind;
-    show_machine(argc, argv);
+    b_show_machine(argc, argv);
     b_results_open();
     b_table_open(&b.table);
     for (int io = 0; io < 2; io++) {
