@@ -38,6 +38,7 @@ void nkvi_lane_greet_begin(nkvi_lane *lane)
     lane->phase = NKVI_PHASE_HANDSHAKE;
     nkvi_reader_init(&lane->reader, lane->config.reply_bytes_max,
                      lane->config.owner != NULL ? lane->config.cache : NULL);
+    nkvi_reader_share(&lane->reader, nkvi_loop_spare(lane->loop));
     (void)nkvi_buf_reserve(&lane->greeting, greeting_room(&config)); /* moved, it leaves a trace */
     nkvi_handshake_start(&lane->handshake, &config, &lane->greeting);
     ev_io_set(&lane->rx, lane->wire.fd, EV_READ);

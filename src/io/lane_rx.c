@@ -156,6 +156,7 @@ bool nkvi_lane_rx(nkvi_lane *lane, unsigned reads_max, nkv_error *error)
         alive = read_once(lane, &heard, &drained, error);
     }
     lane->dispatching = false;
+    nkvi_reader_rest(&lane->reader);
     if (alive && heard) {
         nkvi_lane_heard(lane, drained);
     }

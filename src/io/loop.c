@@ -36,6 +36,7 @@ struct nkvi_loop {
     ev_async wake;
     ev_check tick;
     _Atomic(nkvi_task *) inbox; /* newest first */
+    nkvi_reader_spare spare;
 };
 
 struct nkvi_ticker {
@@ -50,6 +51,11 @@ struct nkvi_ticker {
 struct ev_loop *nkvi_loop_ev(const nkvi_loop *loop)
 {
     return loop->ev;
+}
+
+nkvi_reader_spare *nkvi_loop_spare(nkvi_loop *loop)
+{
+    return &loop->spare;
 }
 
 void nkvi_loop_enter(nkvi_loop *loop)
@@ -266,6 +272,7 @@ void nkvi_loop_destroy(nkvi_loop *loop)
     if (loop->own) {
         ev_loop_destroy(loop->ev);
     }
+    nkvi_reader_spare_clear(&loop->spare);
     nkvi_free(loop);
 }
 

@@ -57,6 +57,33 @@ void nkvi_reader_lend(nkvi_reader *reader, nkvi_reader_lend_fn lend, void *ud)
     reader->lend_ud = ud;
 }
 
+void nkvi_reader_share(nkvi_reader *reader, nkvi_reader_spare *spare)
+{
+    reader->spare = spare;
+}
+
+void nkvi_reader_rest(nkvi_reader *reader)
+{
+    nkvi_reader_spare *spare = reader->spare;
+    if (spare == NULL || reader->end > 0 || reader->home != NKVI_HOME_NONE ||
+        reader->data == NULL) {
+        return;
+    }
+    if (spare->data == NULL) {
+        *spare = (nkvi_reader_spare){.data = reader->data, .cap = reader->cap};
+    } else {
+        nkvi_free(reader->data);
+    }
+    reader->data = NULL;
+    reader->cap = 0;
+}
+
+void nkvi_reader_spare_clear(nkvi_reader_spare *spare)
+{
+    nkvi_free(spare->data);
+    *spare = (nkvi_reader_spare){.data = NULL};
+}
+
 bool nkvi_reader_take_back(nkvi_reader *reader)
 {
     bool lent = reader->home == NKVI_HOME_LENT;
@@ -112,11 +139,27 @@ static void compact(nkvi_reader *reader)
     reader->scan.seek -= shift;
 }
 
+/* Takes the buffer that another reader has left, if there is one. */
+static bool take_spare(nkvi_reader *reader)
+{
+    nkvi_reader_spare *spare = reader->spare;
+    if (reader->data != NULL || spare == NULL || spare->data == NULL) {
+        return false;
+    }
+    reader->data = spare->data;
+    reader->cap = spare->cap;
+    *spare = (nkvi_reader_spare){.data = NULL};
+    return true;
+}
+
 /* Room behind `end`: at least one byte, and more the longer the reply under way is.  Doubles, so
  * that what is taken is at most twice what has come. */
 static bool make_room(nkvi_reader *reader)
 {
     size_t held = reader->end - reader->start;
+    if (take_spare(reader)) {
+        return true;
+    }
     if (reader->cap - reader->end >= NKVI_READER_BUFFER_MIN / 2) {
         return true;
     }

@@ -61,11 +61,18 @@ typedef char *(*nkvi_reader_lend_fn)(void *ud, size_t len);
 extern char nkvi_reader_dropped;
 #define NKVI_READER_DROP (&nkvi_reader_dropped)
 
+/* A buffer that nobody uses: readers of one thread that are empty leave theirs there. */
+typedef struct nkvi_reader_spare {
+    char *data; /* NULL: there is none */
+    size_t cap;
+} nkvi_reader_spare;
+
 typedef struct nkvi_reader {
     char *data; /* data[start..end) is not yet handed out */
     size_t start, end, cap;
     size_t bytes_max;
     nkv_cache *cache;
+    nkvi_reader_spare *spare; /* NULL: its buffer is its own */
     nkvi_reader_scan scan;
     nkvi_reader_home home;
     char *bulk; /* the large string under way; NULL: none, or LOST */
@@ -83,6 +90,12 @@ void nkvi_reader_init(nkvi_reader *reader, int64_t bytes_max, nkv_cache *cache);
 /* From now on strings of any size are received where `lend` wants them; their drafts have the text
  * and no block. */
 void nkvi_reader_lend(nkvi_reader *reader, nkvi_reader_lend_fn lend, void *ud);
+/* From now on a buffer is taken from `spare`, where there is one, and left there by
+ * nkvi_reader_rest(): of many readers on one thread few hold bytes at the same time. */
+void nkvi_reader_share(nkvi_reader *reader, nkvi_reader_spare *spare);
+/* Nothing more is read for now: an empty buffer is left to other readers. */
+void nkvi_reader_rest(nkvi_reader *reader);
+void nkvi_reader_spare_clear(nkvi_reader_spare *spare);
 /* Takes lent memory back: it is not touched any more, the rest of the string is read and thrown
  * away, and its draft is nil.  Returns whether a string was being received there. */
 bool nkvi_reader_take_back(nkvi_reader *reader);

@@ -272,6 +272,40 @@ Test(io_reader, large_strings_inside_others_are_whole_too, .init = begin, .fini 
     free(text);
 }
 
+/* Of two readers that share, the one that is empty lends the other its buffer. */
+Test(io_reader, an_empty_buffer_is_left_to_others, .init = begin, .fini = end)
+{
+    nkvi_reader other;
+    nkvi_reader_spare spare = {.data = NULL};
+    nkvi_reader_init(&other, 16 * MIB, NULL);
+    nkvi_reader_share(&reader, &spare);
+    nkvi_reader_share(&other, &spare);
+    feed("+a\r\n+b");
+    const char *buffer = reader.data;
+    cr_assert_eq(next(), NKV_OK);
+    nkvi_reader_rest(&reader);
+    cr_assert_eq(reader.data, buffer, "half a reply is still in it");
+    feed("\r\n");
+    cr_assert_eq(next(), NKV_OK);
+    nkvi_reader_rest(&reader);
+    cr_assert_null(reader.data);
+
+    char *data;
+    size_t room;
+    cr_assert(nkvi_reader_space(&other, &data, &room));
+    cr_assert_eq(data, buffer);
+    feed("+c\r\n");
+    cr_assert_eq(next(), NKV_OK, "there is another one for it");
+    cr_assert_eq(draft.root.str[0], 'c');
+    nkvi_reader_rest(&other);
+    nkvi_reader_rest(&reader);
+    cr_assert_eq(spare.data, buffer, "one is kept");
+    cr_assert_null(reader.data);
+    nkvi_reader_clear(&other);
+    nkvi_reader_spare_clear(&spare);
+    cr_assert_null(spare.data);
+}
+
 /* A line and a string of many pieces are looked through once, not once a piece. */
 Test(io_reader, many_pieces_take_linear_time, .init = begin, .fini = end, .timeout = 20)
 {
