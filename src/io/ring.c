@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-#define RING_MIN 64
+#define RING_MIN 16
 
 void nkvi_ring_init(nkvi_ring *ring)
 {
