@@ -16,6 +16,13 @@
 nkv_status nkvi_bulk_start_lane(nkvi_bulk *bulk, nkv_error *error)
 {
     const nkvi_bulk_config *config = &bulk->config;
+    if (bulk->lanes == NULL) {
+        bulk->lanes = nkvi_calloc(config->lanes, sizeof *bulk->lanes);
+    }
+    if (bulk->lanes == NULL) {
+        return nkvi_fail(error, NKV_ENOMEM, "%s: no memory for %u bulk connections", bulk->address,
+                         config->lanes);
+    }
     nkvi_bulk_lane *lane = &bulk->lanes[bulk->started];
     lane->bulk = bulk;
     nkvi_wire_init(&lane->wire);
@@ -49,9 +56,9 @@ nkv_status nkvi_bulk_create(const nkvi_bulk_config *config, nkvi_bulk **out, nkv
         return nkvi_fail(error, NKV_EINVAL, "%u bulk connections; allowed are 1 to %u",
                          config->lanes, NKVI_BULK_LANES_MAX);
     }
-    nkvi_bulk *bulk = nkvi_calloc(1, sizeof *bulk + config->lanes * sizeof(nkvi_bulk_lane));
+    nkvi_bulk *bulk = nkvi_calloc(1, sizeof *bulk);
     if (bulk == NULL) {
-        return nkvi_fail(error, NKV_ENOMEM, "no memory for %u bulk connections", config->lanes);
+        return nkvi_fail(error, NKV_ENOMEM, "no memory for bulk connections");
     }
     bulk->config = *config;
     if (config->at_once < 1 || config->at_once > config->lanes) {
@@ -109,6 +116,7 @@ void nkvi_bulk_destroy(nkvi_bulk *bulk)
         (void)close(bulk->lanes[i].wake); /* until now somebody might have cancelled */
     }
     pthread_mutex_destroy(&bulk->mu);
+    nkvi_free(bulk->lanes);
     nkvi_free(bulk);
 }
 

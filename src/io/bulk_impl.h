@@ -88,8 +88,8 @@ struct nkvi_bulk {
     unsigned hope;     /* lanes that are connected or trying to be */
     bool closing;
     _Atomic uint64_t connections, copied;
-    _Atomic size_t guess;   /* bytes of a reply of which nothing is known */
-    nkvi_bulk_lane lanes[]; /* config.lanes of them */
+    _Atomic size_t guess;  /* bytes of a reply of which nothing is known */
+    nkvi_bulk_lane *lanes; /* config.lanes of them; NULL: none was started yet */
 };
 
 static inline nkvi_bulk_slot *nkvi_bulk_slot_at(nkvi_bulk_lane *lane, unsigned i)
@@ -104,7 +104,7 @@ static inline size_t nkvi_bulk_op_bytes(const nkvi_bulk_op *op)
 
 /* ---- bulk.c: life ---- */
 
-/* Gives the next lane a thread.  @locks mu held
+/* Gives the next lane a thread, the first time memory for all of them.  @locks mu held
  * Returns NKV_OK · NKV_ECONN · NKV_ENOMEM: there is no lane more than before. */
 nkv_status nkvi_bulk_start_lane(nkvi_bulk *bulk, nkv_error *error);
 
