@@ -4,12 +4,29 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/hash.h"
 
 void nkvi_slot_map_init(nkvi_slot_map *map, nkv_cache *cache, nkvi_moves *moves)
 {
     memset(map, 0, sizeof *map);
     map->cache = cache;
     map->moves = moves;
+}
+
+/* Where the search for an address begins. */
+static uint32_t place_of(nkv_str host, int port)
+{
+    uint64_t hash = nkvi_hash_mix(0, (uint64_t)port);
+    for (size_t i = 0; i < host.len; i++) {
+        hash = nkvi_hash_mix(hash, (unsigned char)nkvi_ascii_upper(host.data[i]));
+    }
+    return (uint32_t)(hash % NKVI_MAP_PLACES);
+}
+
+/* The place behind it. */
+static uint32_t next_place(uint32_t place)
+{
+    return (place + 1) % NKVI_MAP_PLACES;
 }
 
 bool nkvi_slot_map_add(nkvi_slot_map *map, nkvi_map_node *node)
@@ -21,17 +38,23 @@ bool nkvi_slot_map_add(nkvi_slot_map *map, nkvi_map_node *node)
     node->number = n;
     atomic_store_explicit(&map->nodes[n], node, memory_order_release);
     atomic_store_explicit(&map->nodes_len, n + 1, memory_order_release);
+    uint32_t place = place_of(nkv_cstr(node->host), node->port);
+    while (atomic_load_explicit(&map->places[place], memory_order_relaxed) != 0) {
+        place = next_place(place);
+    }
+    atomic_store_explicit(&map->places[place], (uint16_t)(n + 1), memory_order_release);
     return true;
 }
 
 nkvi_map_node *nkvi_slot_map_find(const nkvi_slot_map *map, nkv_str host, int port)
 {
-    uint32_t n = atomic_load_explicit(&map->nodes_len, memory_order_acquire);
-    for (uint32_t i = 0; i < n; i++) {
-        nkvi_map_node *node = nkvi_slot_map_node(map, i);
+    uint32_t place = place_of(host, port), number;
+    while ((number = atomic_load_explicit(&map->places[place], memory_order_acquire)) != 0) {
+        nkvi_map_node *node = nkvi_slot_map_node(map, number - 1);
         if (node->port == port && nkvi_ascii_is(host, node->host)) {
             return node;
         }
+        place = next_place(place);
     }
     return NULL;
 }

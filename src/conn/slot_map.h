@@ -18,6 +18,7 @@
 #include "core/cache.h"
 
 #define NKVI_MAP_NODES_MAX 4094u
+#define NKVI_MAP_PLACES    8192u /* a power of two, and more than nodes, so that some are free */
 
 typedef struct nkvi_map_node {
     char host[NKVI_HOST_SIZE]; /* where it is reached; constant, as are: */
@@ -37,8 +38,9 @@ typedef struct nkvi_slot_map {
     _Atomic uint16_t holders[NKVI_HASH_SLOTS]; /* number + 1; 0: nobody */
     _Atomic(nkvi_map_node *) nodes[NKVI_MAP_NODES_MAX];
     _Atomic uint32_t nodes_len;
-    uint32_t covered; /* slots that somebody holds */
-    uint64_t version; /* counts changes */
+    _Atomic uint16_t places[NKVI_MAP_PLACES]; /* of nodes, by address: number + 1; 0: free */
+    uint32_t covered;                         /* slots that somebody holds */
+    uint64_t version;                         /* counts changes */
     nkv_cache *cache;
     nkvi_moves *moves; /* NULL: nothing is cached */
 } nkvi_slot_map;
@@ -63,7 +65,7 @@ static inline nkvi_map_node *nkvi_slot_map_node(const nkvi_slot_map *map, uint32
     return atomic_load_explicit(&map->nodes[number], memory_order_acquire);
 }
 
-/* The node at that address, in upper or lower case, or NULL. */
+/* The node at that address, in upper or lower case, or NULL.  O(host.len). */
 nkvi_map_node *nkvi_slot_map_find(const nkvi_slot_map *map, nkv_str host, int port);
 
 /* Who holds the slot, or NULL. */
