@@ -39,12 +39,16 @@ static void bypass(nkvi_reading *item, nkv_bypass reason)
     item->reason = reason;
 }
 
+/* What replicas say is never all that was acknowledged. */
+static nkvi_intent intent_of(const nkvi_steps *all)
+{
+    return all->level == NKV_BARRIER ? NKVI_TO_WRITE : NKVI_TO_READ;
+}
+
 /* Routes it, and decides whether it is looked up at all. */
 static void begin(const nkvi_steps *all, nkvi_reading *item)
 {
-    /* What replicas say is never all that was acknowledged. */
-    nkvi_intent intent = all->level == NKV_BARRIER ? NKVI_TO_WRITE : NKVI_TO_READ;
-    item->route = nkvi_client_route(all->client, item->read->query.key, intent);
+    item->route = nkvi_client_route(all->client, item->read->query.key, intent_of(all));
     item->there = NULL;
     item->settler = NULL;
     item->state = NKVI_READ_NEW;
@@ -54,6 +58,13 @@ static void begin(const nkvi_steps *all, nkvi_reading *item)
     } else if (!all->healthy) {
         bypass(item, NKV_BYPASS_UNHEALTHY);
     }
+}
+
+/* The lane that was to answer is lost.  Meanwhile the key may be somebody else's. */
+static void bypass_anew(const nkvi_steps *all, nkvi_reading *item)
+{
+    bypass(item, NKV_BYPASS_UNTRACKED);
+    item->route = nkvi_client_route(all->client, item->read->query.key, intent_of(all));
 }
 
 void nkvi_steps_add(nkvi_steps *all, const nkvi_read *read, nkv_result *result)
@@ -202,7 +213,7 @@ static bool look_again(nkvi_steps *all)
         } else if (item->settler != NULL && item->settler->status != NKV_OK) {
             drop_cached(item);
             if (item->state != NKVI_READ_BYPASS) {
-                bypass(item, NKV_BYPASS_UNTRACKED);
+                bypass_anew(all, item);
             }
         } else if (item->state == NKVI_READ_HIT || item->validated) {
             drop_cached(item);
@@ -285,7 +296,7 @@ static void take_answers(nkvi_steps *all)
         nkvi_reading *item = &all->items[i];
         item->joined = item->ask.joined;
         if (item->state == NKVI_READ_DONE && item->slot.status == NKV_ECONN) {
-            bypass(item, NKV_BYPASS_UNTRACKED);
+            bypass_anew(all, item);
             item->validated = item->joined = false;
             lost = true;
         }

@@ -8,9 +8,9 @@
 #include "conn/redirect.h"
 
 #define PATIENCE_NS (500 * NKVI_NS_PER_MS) /* who does not answer for so long is not credible */
-#define URGENT_NS   (100 * NKVI_NS_PER_MS)  /* between two questions for a map that is wanted */
-#define FAILED_NS   (200 * NKVI_NS_PER_MS)  /* before a node that gave no word is asked again */
-#define SEED_NS     (100 * NKVI_NS_PER_MS)  /* between two seeds that are tried */
+#define URGENT_NS   (100 * NKVI_NS_PER_MS) /* between two questions for a map that is wanted */
+#define FAILED_NS   (200 * NKVI_NS_PER_MS) /* before a node that gave no word is asked again */
+#define SEED_NS     (100 * NKVI_NS_PER_MS) /* between two seeds that are tried */
 
 /* Some way off `ns`, so that the clients of a cluster do not all ask at the same moments. */
 static int64_t about(cluster *self, int64_t ns)
@@ -323,10 +323,11 @@ void nkvi_cluster_tick(void *ud)
     for (uint32_t i = 0; i < atomic_load(&self->map.nodes_len); i++) {
         cluster_node *node = node_at(self, i);
         tick_node(node, now_ns);
-        /* Who waits for an answer of a node that has been replaced need not wait longer. */
+        /* Who waits for an answer of a node that has been replaced need not wait longer; nor who
+         * was on his way there, and has woken it. */
         bool replaced = node->map.outvoted && !node->map.credible;
         node->map.outvoted = false;
-        if (node->member.awake && (replaced || !is_needed(node, now_ns))) {
+        if (replaced || !node->member.awake || !is_needed(node, now_ns)) {
             nkvi_member_rest(&node->member);
         }
     }

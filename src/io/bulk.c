@@ -99,7 +99,8 @@ void nkvi_bulk_hang_up(nkvi_bulk *bulk)
 {
     const uint64_t one = 1;
     pthread_mutex_lock(&bulk->mu);
-    for (unsigned i = 0; i < bulk->started && !bulk->closing; i++) {
+    bool idle = bulk->hope == 0 && bulk->queued == 0;
+    for (unsigned i = 0; i < bulk->started && !bulk->closing && !idle; i++) {
         bulk->lanes[i].hangs_up = true;
         (void)!write(bulk->lanes[i].wake, &one, sizeof one);
     }

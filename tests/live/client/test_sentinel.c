@@ -61,7 +61,7 @@ T_LIVE_PRIVATE(sentinel, cases_91_and_92_a_replica_is_read_and_tells)
     nkv_client *client = t_near_open(&options);
     t_ctl *primary = t_sentinels_ctl(all, 0);
     t_ctl_ok(primary, "SET", "k", "v");
-    t_ctl_ok(primary, "SET", "soon", "gone", "PX", "300");
+    t_ctl_ok(primary, "SET", "soon", "gone", "PX", "2000");
     t_sentinels_wait_replicated(all, 5000);
     long long before = gets_of(all, 0);
     await_hit(client, "k", "v");
@@ -70,7 +70,7 @@ T_LIVE_PRIVATE(sentinel, cases_91_and_92_a_replica_is_read_and_tells)
     t_ctl_ok(primary, "SET", "k", "w");
     await_change(client, "k", "w");
     await_hit(client, "k", "w");
-    t_sleep_ms(320); /* a replica does not expire by itself; PTTL bounds what it says */
+    t_sleep_ms(2020); /* a replica does not expire by itself; PTTL bounds what it says */
     cr_assert_str_eq(t_near_get(client, "soon").text, "_");
     t_ctl_ok(primary, "SET", "k", "x");
     cr_assert_str_eq(t_near_get_at(client, "k", NKV_BARRIER).text, "x");
