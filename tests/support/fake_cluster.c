@@ -90,6 +90,22 @@ static int add_member(t_fc *fc)
     return me->number;
 }
 
+/* Names for t_fc_key(). */
+static void name_keys(t_fc *fc)
+{
+    int missing = fc->nodes * T_FC_NAMED, n[T_FC_NODES] = {0};
+    for (int i = 0; missing > 0; i++) {
+        char *key = t_format("key:%d", i);
+        const int node = fc->members[0]->view[t_fc_slot(key)];
+        if (n[node] < T_FC_NAMED) {
+            fc->keys[node][n[node]++] = key;
+            missing--;
+        } else {
+            free(key);
+        }
+    }
+}
+
 t_fc *t_fc_start(int nodes)
 {
     t_fc *fc = calloc(1, sizeof *fc);
@@ -108,6 +124,7 @@ t_fc *t_fc_start(int nodes)
             fc->members[i]->view[s] = (int8_t)(s * nodes / T_FC_SLOTS);
         }
     }
+    name_keys(fc);
     return fc;
 }
 
@@ -127,7 +144,7 @@ void t_fc_stop(t_fc *fc)
     }
     for (int i = 0; i < fc->nodes; i++) {
         free_member(fc->members[i]);
-        for (size_t k = 0; k < sizeof fc->keys[i] / sizeof fc->keys[i][0]; k++) {
+        for (size_t k = 0; k < T_FC_NAMED; k++) {
             free(fc->keys[i][k]);
         }
     }
@@ -181,19 +198,8 @@ uint16_t t_fc_slot(const char *key)
 
 const char *t_fc_key(t_fc *fc, int node, int n)
 {
-    lock(fc);
-    T_REQUIRE(n < (int)(sizeof fc->keys[0] / sizeof fc->keys[0][0]));
-    for (int i = 0, found = 0; fc->keys[node][n] == NULL; i++) {
-        char *key = t_format("key:%d", i);
-        if (fc->members[node]->view[t_fc_slot(key)] == node && found++ == n) {
-            fc->keys[node][n] = key;
-        } else {
-            free(key);
-        }
-    }
-    const char *key = fc->keys[node][n];
-    unlock(fc);
-    return key;
+    T_REQUIRE(n < T_FC_NAMED && fc->keys[node][n] != NULL);
+    return fc->keys[node][n];
 }
 
 /* @locks mu held */

@@ -52,7 +52,7 @@ const char *t_fc_url_of(t_fc *fc, int node);
 
 uint16_t t_fc_slot(const char *key);
 
-/* The n-th key, from 0, whose slot is the node's by everybody's view at the start. */
+/* The n-th key, from 0, of 64 whose slots were the node's at the start. */
 const char *t_fc_key(t_fc *fc, int node, int n);
 
 /* Everybody knows that the slot is `to`'s, or nobody's; `to` has a new configuration epoch. The

@@ -13,7 +13,7 @@
 #include "support/fake_impl.h"
 #include "support/resp.h"
 
-enum { T_FC_SLOTS = 16384, T_FC_KEYS = 4096, T_FC_READS = 16384, T_FC_QUEUE = 32, T_FC_SAYS = 64 };
+enum { T_FC_SLOTS = 16384, T_FC_KEYS = 4096, T_FC_READS = 16384, T_FC_QUEUE = 32, T_FC_SAYS = 64, T_FC_NAMED = 64 };
 
 typedef struct t_fc_item {
     int node;
@@ -65,7 +65,7 @@ struct t_fc {
     size_t items_len;
     t_fc_saying says[T_FC_SAYS];
     size_t says_len;
-    char *keys[T_FC_NODES][64];
+    char *keys[T_FC_NODES][T_FC_NAMED];
     char *url;
 };
 
