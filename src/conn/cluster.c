@@ -58,6 +58,9 @@ static void cluster_hear(nkvi_connector *connector, nkvi_peer *peer, const nkv_r
     if (redirect.kind == NKVI_REDIRECT_MOVED && to != NULL) {
         (void)nkvi_slot_map_moved(&self->map, redirect.hash_slot, &from->map, &to->map);
     }
+    if (redirect.kind == NKVI_REDIRECT_ASK) {
+        nkvi_slot_map_leaving(&self->map, redirect.hash_slot, &from->map);
+    }
     if (redirect.kind != NKVI_REDIRECT_ASK && redirect.kind != NKVI_REDIRECT_TRYAGAIN) {
         from->map.doubted = true; /* its word may have changed in more than this */
     }

@@ -101,6 +101,13 @@ bool nkvi_slot_map_moved(nkvi_slot_map *map, uint16_t hash_slot, const nkvi_map_
     return true;
 }
 
+void nkvi_slot_map_leaving(nkvi_slot_map *map, uint16_t hash_slot, const nkvi_map_node *from)
+{
+    if (nkvi_slot_map_holder(map, hash_slot) == from) {
+        drop_answers(map, hash_slot);
+    }
+}
+
 /* ---- a node's word --------------------------------------------------------------------------- */
 
 /* Who holds what, says the view. */

@@ -1,6 +1,7 @@
 /* conn/slot_map.h - which node holds which hash slot of a cluster, as one client believes.
  *
  *      MOVED from the holder            ---> the slot is another's
+ *      ASK from the holder              ---> it is going to be: what is cached of it goes
  *      a node's word on itself          ---> it holds no more than it says
  *      a node's word on another         ---> believed if that one is nobody, or cannot be asked;
  *                                            else that one is doubted: it is to be asked itself
@@ -78,6 +79,10 @@ static inline nkvi_map_node *nkvi_slot_map_holder(const nkvi_slot_map *map, uint
 /* `from` has answered that the slot is `to`'s.  Returns whether that changed something. */
 bool nkvi_slot_map_moved(nkvi_slot_map *map, uint16_t hash_slot, const nkvi_map_node *from,
                          nkvi_map_node *to);
+
+/* `from` has answered that it has not got something of the slot any more: what it said before is not
+ * there may be where the slot is going by now, and nobody tells.  Its answers are dropped. */
+void nkvi_slot_map_leaving(nkvi_slot_map *map, uint16_t hash_slot, const nkvi_map_node *from);
 
 /* Takes a node's word.  Returns whether a slot changed hands, or may have left its holder and come
  * back: then all answers of the node are dropped. */

@@ -261,6 +261,26 @@ Test(client_cluster_moved, a_write_behind_ask_drops_what_the_source_vouched_for,
     t_fc_stop(fc);
 }
 
+/* Who has seen what is there now is not told afterwards what was here before. */
+Test(client_cluster_moved, an_asked_answer_outdates_what_the_source_vouched_for, .timeout = 60)
+{
+    t_fc *fc = t_fc_start(2);
+    nkv_client *client = open_slow(fc);
+    const char *key = t_fc_key(fc, 0, 0), *other = t_fc_key(fc, 0, 1);
+    t_fc_warm(client, key, "_");
+    t_fc_warm(client, other, "_");
+    t_fc_migrate(fc, t_fc_slot(key), 1);
+    t_fc_put(fc, 1, key, "there");
+    nkv_call fresh;
+    nkv_call_init(&fresh);
+    fresh.no_cache = 1;
+    cr_assert(t_is(t_near_get_with(client, key, &fresh), NKV_FROM_SERVER, "there"));
+    cr_assert(t_is(t_near_get(client, key), NKV_FROM_SERVER, "there"));
+    cr_assert(t_fc_is_hit(client, other, "_"));
+    nkv_client_destroy(client);
+    t_fc_stop(fc);
+}
+
 Test(client_cluster_moved, a_transaction_behind_ask, .timeout = 60)
 {
     t_fc *fc = t_fc_start(2);

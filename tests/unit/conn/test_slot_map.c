@@ -348,6 +348,23 @@ Test(conn_slot_map, moved_of_what_is_nobodys_is_believed)
     cr_assert(holder(SLOTS - 1) == 2 && map->covered == 1 && nodes[2].slots == 1);
 }
 
+/* ---- ASK ------------------------------------------------------------------------------------- */
+
+Test(conn_slot_map, a_slot_that_is_leaving_loses_its_answers_but_not_its_holder)
+{
+    (void)tell_free(fair(0, 1));
+    uint32_t before = moves_of(5), next = moves_of(6);
+    uint64_t version = map->version;
+    nkvi_slot_map_leaving(map, 5, &nodes[0]);
+    cr_assert(holder(5) == 0 && map->version == version);
+    cr_assert(moves_of(5) == before + 1 && moves_of(6) == next);
+    nkvi_slot_map_leaving(map, 5, &nodes[1]);
+    nkvi_slot_map_leaving(map, SLOTS - 1, &nodes[1]);
+    cr_assert_eq(moves_of(5), before + 1, "who does not hold it has nothing to take back");
+    cr_assert_not(nodes[0].doubted);
+    check_counts();
+}
+
 /* ---- Without a cache, and limits ------------------------------------------------------------- */
 
 Test(conn_slot_map, without_a_cache_there_is_nothing_to_drop)
@@ -357,6 +374,7 @@ Test(conn_slot_map, without_a_cache_there_is_nothing_to_drop)
     cr_assert(tell_free(fair(0, 1)));
     cr_assert(tell_free(fair(0, 2)));
     cr_assert(nkvi_slot_map_moved(map, 5, &nodes[0], &nodes[3]));
+    nkvi_slot_map_leaving(map, 5, &nodes[3]);
     cr_assert_eq(holder(5), 3);
     check_counts();
 }
