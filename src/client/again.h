@@ -16,7 +16,7 @@
 
 #define NKVI_AGAIN_AT_ONCE 5u    /* more redirections are followed only after a pause each */
 #define NKVI_AGAIN_MAX     4096u /* more than three minutes of pauses */
-#define NKVI_PAUSE_NS      (NKVI_TICK_MS * NKVI_NS_PER_MS) /* at most */
+#define NKVI_PAUSE_NS      (NKVI_TICK_MS * NKVI_NS_PER_MS * 3 / 2) /* with the answer behind it */
 
 /* A request that was not executed, or may be executed twice. */
 typedef struct nkvi_tried {
