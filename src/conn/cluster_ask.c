@@ -260,6 +260,24 @@ static bool is_needed(const cluster_node *node, int64_t now_ns)
            (named && !node->seed);
 }
 
+static bool is_flying(nkvi_lane *lane)
+{
+    nkvi_lane_info info;
+    nkvi_lane_get_info(lane, &info);
+    return info.state != NKVI_LANE_DOWN && info.inflight > 0;
+}
+
+/* Whether an answer may be on its way: to a request from before the node was known by another name,
+ * or had lost its slots.  What waits for a connection can go elsewhere. */
+static bool is_busy(const cluster_node *node)
+{
+    const nkvi_peer *peer = &node->member.peer;
+    nkvi_bulk_info bulk;
+    nkvi_bulk_get_info(peer->bulk, &bulk);
+    return bulk.at_work > 0 || is_flying(peer->data) ||
+           (peer->tracked != NULL && is_flying(peer->tracked));
+}
+
 /* Whether the map leaves something to be asked at once. */
 static bool is_wanting(const cluster *self, uint32_t *credible)
 {
@@ -327,7 +345,8 @@ void nkvi_cluster_tick(void *ud)
          * was on his way there, and has woken it. */
         bool replaced = node->map.outvoted && !node->map.credible;
         node->map.outvoted = false;
-        if (replaced || !node->member.awake || !is_needed(node, now_ns)) {
+        bool over = !node->member.awake || !is_needed(node, now_ns);
+        if (replaced || (over && !is_busy(node))) {
             nkvi_member_rest(&node->member);
         }
     }

@@ -126,6 +126,10 @@ void nkvi_bulk_get_info(nkvi_bulk *bulk, nkvi_bulk_info *info)
     memset(info, 0, sizeof *info);
     pthread_mutex_lock(&bulk->mu);
     info->waiting = bulk->queued;
+    for (unsigned i = 0; i < bulk->started; i++) {
+        const nkvi_bulk_lane *lane = &bulk->lanes[i];
+        info->at_work += lane->linked && lane->state != NKVI_BULK_IDLE;
+    }
     pthread_mutex_unlock(&bulk->mu);
     info->connections = atomic_load(&bulk->connections);
     info->copied = atomic_load(&bulk->copied);

@@ -93,6 +93,7 @@ typedef struct nkvi_bulk_config {
 typedef struct nkvi_bulk_info {
     uint64_t connections; /* made so far */
     uint64_t waiting;     /* operations that no lane has taken */
+    uint64_t at_work;     /* connections with something under way, as far as is known */
     uint64_t copied;      /* payload bytes that passed through a buffer of ours */
 } nkvi_bulk_info;
 
