@@ -58,6 +58,7 @@ void nkvi_place_arrived(nkvi_place *place)
     if (place->draft.block != NULL) {
         item->held = nkvi_draft_seal(&place->draft);
         place->status = item->held != NULL ? NKV_OK : NKV_ENOMEM;
+        nkvi_draft_clear(&place->draft);
     }
     item->status = place->status;
 }
