@@ -4,7 +4,8 @@
 #include "base/status.h"
 
 /* Servers that lead one around in circles are asked no more often than those that cannot answer.
- * What is on its way to another node is there only behind ASKING, so every second one is followed. */
+ * What is on its way to another node is there only behind ASKING, so every second one is
+ * followed. */
 static nkvi_again slow_down(nkvi_again again, unsigned tries)
 {
     bool many = tries > NKVI_AGAIN_AT_ONCE;

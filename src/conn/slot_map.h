@@ -80,8 +80,8 @@ static inline nkvi_map_node *nkvi_slot_map_holder(const nkvi_slot_map *map, uint
 bool nkvi_slot_map_moved(nkvi_slot_map *map, uint16_t hash_slot, const nkvi_map_node *from,
                          nkvi_map_node *to);
 
-/* `from` has answered that it has not got something of the slot any more: what it said before is not
- * there may be where the slot is going by now, and nobody tells.  Its answers are dropped. */
+/* `from` has answered that it has not got something of the slot any more: what it said before is
+ * not there may be where the slot is going by now, and nobody tells.  Its answers are dropped. */
 void nkvi_slot_map_leaving(nkvi_slot_map *map, uint16_t hash_slot, const nkvi_map_node *from);
 
 /* Takes a node's word.  Returns whether a slot changed hands, or may have left its holder and come

@@ -1,5 +1,5 @@
-/* support/fake_cluster.h - a cluster that is played: nodes of support/fake.h, with a small store and
- * a table of hash slots that the test changes as it likes.
+/* support/fake_cluster.h - a cluster that is played: nodes of support/fake.h, with a small store
+ * and a table of hash slots that the test changes as it likes.
  *
  *      t_fc *fc = t_fc_start(3);                    every node holds a third, and all agree
  *      const char *k = t_fc_key(fc, 1, 0);          a key whose slot is node 1's

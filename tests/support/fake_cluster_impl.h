@@ -1,7 +1,7 @@
 /* support/fake_cluster_impl.h - what fake_cluster.c (the test's side), fake_cluster_tell.c (what
  * nodes tell of the cluster) and fake_cluster_store.c (keys) see of it. Internal to the test kit.
  *
- * Lock order  a fake's, then mu: nodes answer under their fake's. Whoever holds mu calls no fake. */
+ * Lock order  a fake's, then mu: nodes answer under their fake's. Who holds mu calls no fake.    */
 
 #ifndef T_SUPPORT_FAKE_CLUSTER_IMPL_H
 #define T_SUPPORT_FAKE_CLUSTER_IMPL_H
@@ -13,7 +13,14 @@
 #include "support/fake_impl.h"
 #include "support/resp.h"
 
-enum { T_FC_SLOTS = 16384, T_FC_KEYS = 4096, T_FC_READS = 16384, T_FC_QUEUE = 32, T_FC_SAYS = 64, T_FC_NAMED = 64 };
+enum {
+    T_FC_SLOTS = 16384,
+    T_FC_KEYS = 4096,
+    T_FC_READS = 16384,
+    T_FC_QUEUE = 32,
+    T_FC_SAYS = 64,
+    T_FC_NAMED = 64
+};
 
 typedef struct t_fc_item {
     int node;

@@ -163,11 +163,11 @@ static void run_pexpire(t_fc_member *me, const t_fake_command *command, t_resp *
 }
 
 static const verb verbs[] = {
-    {"GET", 1, false, false, run_get},         {"MGET", 1, true, false, run_mget},
-    {"SET", 1, false, true, run_set},          {"MSET", 2, true, true, run_set},
-    {"DEL", 1, true, true, run_count},         {"UNLINK", 1, true, true, run_count},
-    {"TOUCH", 1, true, false, run_count},      {"EXISTS", 1, true, false, run_count},
-    {"STRLEN", 1, false, false, run_strlen},   {"PTTL", 1, false, false, run_pttl},
+    {"GET", 1, false, false, run_get},        {"MGET", 1, true, false, run_mget},
+    {"SET", 1, false, true, run_set},         {"MSET", 2, true, true, run_set},
+    {"DEL", 1, true, true, run_count},        {"UNLINK", 1, true, true, run_count},
+    {"TOUCH", 1, true, false, run_count},     {"EXISTS", 1, true, false, run_count},
+    {"STRLEN", 1, false, false, run_strlen},  {"PTTL", 1, false, false, run_pttl},
     {"PEXPIRE", 1, false, true, run_pexpire},
 };
 

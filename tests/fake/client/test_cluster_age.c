@@ -1,6 +1,6 @@
 /* tests/fake/client/test_cluster_age.c - slots that change hands while a client only has hits: how
- * long what was cached before is served. Nobody answers MOVED here, nothing is pushed: the nodes' own
- * words are all there is. */
+ * long what was cached before is served. Nobody answers MOVED here, nothing is pushed: the nodes'
+ * own words are all there is. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,7 +211,7 @@ Test(client_cluster_age, an_old_view_of_others_does_no_harm, .timeout = 60)
     for (int64_t end_ms = t_now_ms() + 3 * T_FC_AGE_MS; t_now_ms() < end_ms; t_sleep_ms(5)) {
         cr_assert(t_says(t_near_get(client, key), "v"));
     }
-    cr_assert_leq(t_near_stats(client).misses - before.misses, 1, "it goes to and fro");
+    cr_assert_leq(t_near_stats(client).misses - before.misses, 1, "it changes to and back");
     nkv_client_destroy(client);
     t_fc_stop(fc);
 }

@@ -1,5 +1,5 @@
-/* tests/fake/client/test_cluster_batches.c - many keys at once over a played cluster: small ones from
- * the cache, large ones on bulk lanes, pairs, and commands that are split by hash slot. */
+/* tests/fake/client/test_cluster_batches.c - many keys at once over a played cluster: small ones
+ * from the cache, large ones on bulk lanes, pairs, and commands that are split by hash slot. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +76,8 @@ Test(client_cluster_batches, case_95_while_slots_move, .timeout = 60)
 {
     t_fc *fc = t_fc_start(3);
     nkv_client *client = open_slow(fc);
-    const char *moved = t_fc_key(fc, 0, 0), *asked = t_fc_key(fc, 0, 1), *stays = t_fc_key(fc, 0, 2);
+    const char *moved = t_fc_key(fc, 0, 0), *asked = t_fc_key(fc, 0, 1),
+               *stays = t_fc_key(fc, 0, 2);
     const char *later = t_fc_key(fc, 1, 0);
     const char *const keys[] = {asked, stays, moved, later, moved, asked};
     t_fc_put(fc, 0, moved, "m");

@@ -86,9 +86,9 @@ static void check_address_map(t_fc *fc, const char *map)
     t_fc_put(fc, 0, key, "v");
     cr_assert(t_says(t_near_get(client, key), "v"));
     t_fc_give(fc, t_fc_slot(key), 2);
-    cr_assert(t_is(t_near_get_with(client, key, &(nkv_call){.struct_size = sizeof(nkv_call),
-                                                             .no_cache = 1}),
-                   NKV_FROM_SERVER, "v"));
+    cr_assert(t_is(
+        t_near_get_with(client, key, &(nkv_call){.struct_size = sizeof(nkv_call), .no_cache = 1}),
+        NKV_FROM_SERVER, "v"));
     nkv_client_destroy(client);
 }
 
@@ -145,8 +145,8 @@ Test(client_cluster_map, an_acl_without_cluster_is_told_by_its_command, .timeout
     const int64_t begun_ms = t_now_ms();
     cr_assert_eq(nkv_client_wait_ready(client, SOON_MS, &error), NKV_EREPLY);
     cr_assert_lt(t_now_ms() - begun_ms, 5000, "it will not get better");
-    cr_assert(strstr(error.text, "CLUSTER S") != NULL && strstr(error.text, "NOPERM") != NULL,
-              "%s", error.text);
+    cr_assert(strstr(error.text, "CLUSTER S") != NULL && strstr(error.text, "NOPERM") != NULL, "%s",
+              error.text);
     const char *key = t_fc_key(fc, 1, 0);
     t_fc_put(fc, 1, key, "v");
     for (int i = 0; i < 3; i++) {

@@ -1,5 +1,5 @@
-/* tests/fake/client/test_cluster_moved.c - MOVED, ASK, TRYAGAIN and their like from a played cluster:
- * who is asked again, how often, and that nothing of it is kept. */
+/* tests/fake/client/test_cluster_moved.c - MOVED, ASK, TRYAGAIN and their like from a played
+ * cluster: who is asked again, how often, and that nothing of it is kept. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,8 +185,7 @@ static void check_behind_asking(t_fc *fc, const char *const *words)
     }
     cr_assert_str_eq(before, "ASKING");
 }
-#define BEHIND_ASKING(fc, ...) \
-    check_behind_asking((fc), (const char *const[]){__VA_ARGS__, NULL})
+#define BEHIND_ASKING(fc, ...) check_behind_asking((fc), (const char *const[]){__VA_ARGS__, NULL})
 
 Test(client_cluster_moved, case_86_an_asked_answer_is_not_kept, .timeout = 60)
 {

@@ -1,8 +1,8 @@
 /* tests/oom/client/test_cluster_oom.c - a client of a played cluster, from its making to its end,
  * with the i-th allocation failing, for every i: the acceptance case 107 for clusters.
  *
- * Whatever fails, nothing crashes, hangs or is left; every call says NKV_ENOMEM or what follows from
- * it; the next one works; and no answer is wrong. */
+ * Whatever fails, nothing crashes, hangs or is left; every call says NKV_ENOMEM or what follows
+ * from it; the next one works; and no answer is wrong. */
 #include <criterion/criterion.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -136,7 +136,7 @@ static void live_once(t_fc *fc)
     nkv_client_destroy(client);
 }
 
-/* Fails `burst` allocations in a row from each point on, `step` apart, until none fails any more. */
+/* Fails `burst` allocations in a row from each point on, `step` apart, until none fails. */
 static void check_every(long burst, long step)
 {
     t_oom_open();
