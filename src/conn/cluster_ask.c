@@ -78,6 +78,9 @@ static void on_reply(nkvi_request *request, unsigned index, nkvi_draft *reply)
     case 1:
         take_info(q, &reply->root);
         break;
+    case 2:
+        q->leaving_len = nkvi_cluster_leaving_parse(&reply->root, q->leaving, NKVI_LEAVING_MAX);
+        break;
     default:
         take_view(q, &reply->root);
         break;
@@ -137,6 +140,19 @@ static void wake_holders(cluster *self, const question *q, nkvi_map_node *const 
     }
 }
 
+/* What was missing in a slot that is being migrated is made at its new place, and nobody tells. */
+static void drop_leaving(const question *q)
+{
+    nkvi_slot_map *map = &q->node->cluster->map;
+    bool all = q->leaving_len > NKVI_LEAVING_MAX;
+    for (uint32_t s = 0; all && s < NKVI_HASH_SLOTS; s++) {
+        nkvi_slot_map_leaving(map, (uint16_t)s, &q->node->map);
+    }
+    for (size_t i = 0; !all && i < q->leaving_len; i++) {
+        nkvi_slot_map_leaving(map, q->leaving[i], &q->node->map);
+    }
+}
+
 /* The node has given its word, as of asked_ns. */
 static void take_word(question *q, int64_t asked_ns)
 {
@@ -155,6 +171,7 @@ static void take_word(question *q, int64_t asked_ns)
     if (well || self->map.covered == 0) { /* one that is cut off from the others has an old view */
         (void)nkvi_slot_map_hear(&self->map, &word);
     }
+    drop_leaving(q);
     if (well) {
         atomic_store(&self->any, node->map.number);
     }
@@ -198,7 +215,7 @@ static void on_done(nkvi_request *request, nkv_status status, const nkv_error *e
 
 static void question_bytes(bool shards, nkvi_buf *bytes)
 {
-    const char *const words[] = {"MYID", "INFO", shards ? "SHARDS" : "SLOTS"};
+    const char *const words[] = {"MYID", "INFO", "NODES", shards ? "SHARDS" : "SLOTS"};
     nkvi_buf_init(bytes);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         const nkv_str argv[2] = {nkv_cstr("CLUSTER"), nkv_cstr(words[i])};
@@ -221,7 +238,7 @@ bool nkvi_cluster_ask(cluster_node *node, bool shards)
     q->shards = shards && !self->no_shards;
     q->asked_ns = nkvi_now_ns();
     node->map.doubted = false;
-    q->request = (nkvi_request){.replies = 3,
+    q->request = (nkvi_request){.replies = 4,
                                 .deadline_ns = q->asked_ns + self->max_age_ns,
                                 .on_reply = on_reply,
                                 .on_done = on_done};

@@ -5,8 +5,10 @@
  *      cluster_ask.c    questions: what a node says of itself and of the others, and when it is
  *                       asked
  *
- *      every node    INFO + SLOTS, twice in topology_max_age: only behind its own word that it is
- *                    well, and holds the slot, a node vouches, and no longer than topology_max_age
+ *      every node    INFO + SLOTS + NODES, twice in topology_max_age: only behind its own word
+ *                    that it is well, and holds the slot, a node vouches, and no longer than
+ *                    topology_max_age; of a slot that it is migrating away, what it had not got may
+ *                    be made elsewhere by now
  *      any node      SHARDS (or SLOTS), about once in topology_max_age; ten times a second while a
  *                    slot is nobody's, or its holder cannot be asked
  *
@@ -25,6 +27,8 @@
 #include "conn/member.h"
 #include "conn/slot_map.h"
 
+#define NKVI_LEAVING_MAX 64u /* of more, all slots of the node count as leaving */
+
 typedef struct cluster cluster;
 typedef struct cluster_node cluster_node;
 
@@ -39,7 +43,9 @@ typedef struct question {
     char id[NKVI_NODE_ID_SIZE];
     nkvi_cluster_view view;
     bool viewed;
-    bool older;      /* SHARDS is not known: SLOTS is asked for instead */
+    uint16_t leaving[NKVI_LEAVING_MAX]; /* slots that the node migrates away */
+    size_t leaving_len;                 /* all of them: perhaps more than there is room for */
+    bool older;                         /* SHARDS is not known: SLOTS is asked for instead */
     nkv_error error; /* why there is none, or the node is not well; NKV_EBUSY: as yet */
 } question;
 

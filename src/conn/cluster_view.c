@@ -386,3 +386,57 @@ bool nkvi_cluster_info_parse(const nkv_reply *reply, nkvi_cluster_info *out)
     out->known_nodes = (uint32_t)nodes;
     return true;
 }
+
+/* ---- slots that leave ------------------------------------------------------------------------ */
+
+/* Cuts the first word off *rest, which ends where the line does. */
+static nkv_str next_word(nkv_str *rest)
+{
+    const char *end = rest->len > 0 ? memchr(rest->data, ' ', rest->len) : NULL;
+    size_t len = end != NULL ? (size_t)(end - rest->data) : rest->len;
+    nkv_str word = nkv_str_make(rest->data, len);
+    size_t cut = len + (end != NULL);
+    *rest = nkv_str_make(rest->data + cut, rest->len - cut);
+    return word;
+}
+
+/* "[93->-ID]": slot 93 is on its way to another node.  ("[93-<-ID]": from one.) */
+static bool is_leaving(nkv_str word, uint16_t *slot)
+{
+    const char *arrow = word.len > 0 ? memmem(word.data, word.len, "->-", 3) : NULL;
+    uint64_t number = 0;
+    if (arrow == NULL || word.data[0] != '[' ||
+        !nkvi_digits_parse(nkv_str_make(word.data + 1, (size_t)(arrow - word.data - 1)),
+                           NKVI_HASH_SLOTS - 1, &number)) {
+        return false;
+    }
+    *slot = (uint16_t)number;
+    return true;
+}
+
+size_t nkvi_cluster_leaving_parse(const nkv_reply *reply, uint16_t *slots, size_t cap)
+{
+    static const char myself[] = "myself";
+    nkv_str text;
+    size_t n = 0;
+    const char *at = NULL;
+    if (nkvi_answer_text(reply, &text)) {
+        at = memmem(text.data, text.len, myself, sizeof myself - 1);
+    }
+    if (at == NULL) {
+        return 0;
+    }
+    size_t left = (size_t)(text.data + text.len - at);
+    const char *end = memchr(at, '\n', left);
+    nkv_str line = nkv_str_make(at, end != NULL ? (size_t)(end - at) : left);
+    while (line.len > 0) {
+        uint16_t slot;
+        if (is_leaving(next_word(&line), &slot)) {
+            if (n < cap) {
+                slots[n] = slot;
+            }
+            n++;
+        }
+    }
+    return n;
+}

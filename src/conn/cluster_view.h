@@ -19,6 +19,7 @@
 #include <nearkv/value.h>
 
 #include "conn/address.h"
+#include "core/cache.h"
 
 #define NKVI_VIEW_NODES_MAX  4096
 #define NKVI_VIEW_RANGES_MAX 16384
@@ -64,6 +65,10 @@ typedef struct nkvi_cluster_info {
     uint64_t current_epoch, my_epoch;
     uint32_t known_nodes;
 } nkvi_cluster_info;
+
+/* Hash slots that the node which answered CLUSTER NODES is migrating away: up to `cap` of them in
+ * `slots`; returns how many there are.  0: also of what is no such text. */
+size_t nkvi_cluster_leaving_parse(const nkv_reply *reply, uint16_t *slots, size_t cap);
 
 /* CLUSTER INFO; what it does not tell is 0.  false: it is no such text, *out is all 0. */
 bool nkvi_cluster_info_parse(const nkv_reply *reply, nkvi_cluster_info *out);

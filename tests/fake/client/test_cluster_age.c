@@ -296,7 +296,7 @@ Test(client_cluster_age, a_failover_is_learnt_from_the_others, .timeout = 60)
     t_fc_give_all(fc, 2, 1);
     t_fc_down(fc, 2, true);
     t_fc_put(fc, 1, key, "w");
-    cr_assert(t_says(t_near_get(client, key), "w"));
+    T_WAIT_UNTIL(strcmp(t_near_get(client, key).text, "w") == 0, SOON_MS); /* the loss is noticed */
     cr_assert_eq(t_near_set(client, key, "x"), NKV_OK);
     check_change(client, key, "v", "x");
     T_WAIT_UNTIL(t_fc_nodes(client) == 2, SOON_MS);
