@@ -121,6 +121,7 @@ static void send_plain(async_call *self)
                            .flush = self->plan.flush,
                            .route_by = self->plan.key,
                            .intent = self->plan.intent,
+                           .opaque = self->plan.settle,
                            .resend = self->plan.resend,
                            .deadline_ns = self->deadline_ns};
     nkvi_count_add(&self->client->counters, NKVI_C_WRITES, self->plan.writes);

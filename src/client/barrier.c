@@ -11,6 +11,7 @@
 #include "client/again.h"
 #include "client/gather.h"
 #include "client/own_call.h"
+#include "conn/role.h"
 
 typedef struct ping {
     nkvi_request request;
@@ -43,13 +44,10 @@ static void wake_failed(nkvi_waiter *waiter, nkv_status status, const char *text
     waiter->wake(waiter, status, NULL, &error);
 }
 
-/* What ROLE says of a primary: ["master", …]. */
 static bool is_primary(const nkv_reply *reply)
 {
-    static const char primary[] = "master";
-    return reply->type == NKV_TYPE_ARRAY && reply->elements > 0 &&
-           reply->element[0].len == sizeof primary - 1 &&
-           memcmp(reply->element[0].str, primary, sizeof primary - 1) == 0;
+    nkvi_role role;
+    return nkvi_role_parse(reply, &role) && role.kind == NKVI_ROLE_PRIMARY;
 }
 
 /* Whatever it is, it came after the invalidations. */
@@ -60,7 +58,7 @@ static void ping_on_reply(nkvi_request *request, unsigned index, nkvi_draft *rep
     switch (self->kind) {
     case NKVI_BARRIER_PING:
         break;
-    case NKVI_BARRIER_KEY:
+    case NKVI_BARRIER_KEYS:
         self->refused = reply->root.type != NKV_TYPE_INTEGER;
         break;
     case NKVI_BARRIER_ROLE:
@@ -86,17 +84,24 @@ static void ping_on_done(nkvi_request *request, nkv_status status, const nkv_err
     nkvi_free(self);
 }
 
-/* Writes what the barrier asks. */
-static nkvi_barrier_kind ping_bytes(const nkv_client *client, const nkv_str *key, nkvi_buf *bytes)
+void nkvi_barrier_keys(nkvi_buf *keys, size_t n)
 {
-    nkvi_barrier_kind kind = key != NULL ? client->connector->barrier : NKVI_BARRIER_PING;
-    static const char *const names[] = {
-        [NKVI_BARRIER_PING] = "PING", [NKVI_BARRIER_KEY] = "EXISTS", [NKVI_BARRIER_ROLE] = "ROLE"};
-    nkv_str argv[2] = {nkv_cstr(names[kind])};
-    if (kind == NKVI_BARRIER_KEY) {
-        argv[1] = *key;
+    nkvi_buf_resp_header(keys, n + 1);
+    nkvi_buf_resp_arg(keys, nkv_cstr("EXISTS"));
+}
+
+/* What the barrier asks. */
+static nkvi_barrier_kind ping_bytes(const nkv_client *client, nkvi_buf *keys, nkvi_buf *bytes)
+{
+    nkvi_barrier_kind kind = keys != NULL ? client->connector->barrier : NKVI_BARRIER_PING;
+    nkv_str name = nkv_cstr(kind == NKVI_BARRIER_ROLE ? "ROLE" : "PING");
+    nkvi_buf_init(bytes);
+    if (kind == NKVI_BARRIER_KEYS) {
+        *bytes = *keys;
+        nkvi_buf_init(keys);
+    } else {
+        nkvi_buf_resp(bytes, 1, &name);
     }
-    nkvi_buf_resp(bytes, kind == NKVI_BARRIER_KEY ? 2 : 1, argv);
     return kind;
 }
 
@@ -116,22 +121,23 @@ static ping *ping_make(nkv_client *client, int64_t deadline_ns, nkvi_waiter *wai
     return self;
 }
 
-void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, const nkv_str *key, int64_t deadline_ns,
+void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, nkvi_buf *keys, int64_t deadline_ns,
                        nkvi_waiter *waiter)
 {
     nkv_error error = {.status = NKV_OK};
+    nkvi_buf bytes;
+    nkvi_barrier_kind kind = ping_bytes(client, keys, &bytes);
     if (peer->owner == NULL) {
+        nkvi_buf_clear(&bytes);
         wake_failed(waiter, NKV_ECONN, "no tracked connection");
         return;
     }
     if (peer->foreign != NULL) {
+        nkvi_buf_clear(&bytes);
         nkvi_count_add(&client->counters, NKVI_C_BARRIERS, 1);
         nkvi_own_settle(client, peer, deadline_ns, waiter);
         return;
     }
-    nkvi_buf bytes;
-    nkvi_buf_init(&bytes);
-    nkvi_barrier_kind kind = ping_bytes(client, key, &bytes);
     ping *self = bytes.failed ? NULL : ping_make(client, deadline_ns, waiter);
     if (self == NULL) {
         nkvi_buf_clear(&bytes);

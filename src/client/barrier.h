@@ -4,7 +4,8 @@
  *      barrier  a PING on the tracked lane: the server sends every invalidation of a write that it
  *               had acknowledged before the PING ahead of the PONG, on the same stream.  Where the
  *               peer may have lost its say meanwhile, something that tells is asked instead:
- *               EXISTS of a key of the hash slot (a cluster), ROLE (a primary with replicas)
+ *               EXISTS of the keys (a cluster: a slot that is being migrated has lost some of
+ *               them), ROLE (a primary with replicas)
  *
  * Threads  [any]; what waits: but the loop's own. */
 #ifndef NKVI_CLIENT_BARRIER_H
@@ -14,10 +15,15 @@
 
 /* A barrier (or what a connector has instead), and reading what the socket holds.  Both wake the
  * waiter once, perhaps before they return: NKV_OK · NKV_ECONN (the tracked lane is not armed, or
- * was lost, or the peer has no say about `key` any more; NULL: whatever it says is good) ·
- * NKV_ETIMEDOUT (a barrier) · NKV_EBUSY · NKV_ENOMEM · NKV_ECLOSED.  [any], the loop included. */
-void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, const nkv_str *key, int64_t deadline_ns,
+ * was lost, or the peer has no say about the keys any more) · NKV_ETIMEDOUT (a barrier) · NKV_EBUSY
+ * · NKV_ENOMEM · NKV_ECLOSED.  [any], the loop included.
+ *
+ *   keys   taken; begun by nkvi_barrier_keys() with the number of keys that were appended to it
+ *          then, all of one hash slot; or empty, where the connector's barrier needs none; NULL: a
+ *          PING, whose answer is good whatever it is */
+void nkvi_barrier_send(nkv_client *client, nkvi_peer *peer, nkvi_buf *keys, int64_t deadline_ns,
                        nkvi_waiter *waiter);
+void nkvi_barrier_keys(nkvi_buf *keys, size_t n);
 void nkvi_drain_send(nkv_client *client, nkvi_peer *peer, nkvi_waiter *waiter);
 
 /* Behind a write of which it cannot be told what it changed, and before its caller is told: no

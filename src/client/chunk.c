@@ -141,7 +141,8 @@ typedef struct answered {
     nkvi_peer *there;
     nkv_status status;
     nkv_error error;
-    nkv_reply reply; /* an error; with NKV_EREPLY */
+    bool replied;
+    nkv_reply reply; /* an error, if there was one */
     char text[];
 } answered;
 
@@ -151,7 +152,7 @@ static void send_again(nkvi_chunk *chunk, nkvi_peer *there);
 static void answered_end(answered *self, nkv_status status, const nkv_error *error)
 {
     bool own = status == self->status;
-    end(self->chunk, status, own && status == NKV_EREPLY ? &self->reply : NULL,
+    end(self->chunk, status, own && self->replied ? &self->reply : NULL,
         own ? &self->error : error);
     nkvi_free(self);
 }
@@ -177,14 +178,13 @@ static void judge(nkvi_task *task)
     answered *self = NKVI_CONTAINER(task, answered, task);
     nkvi_chunk *chunk = self->chunk;
     nkv_client *client = chunk->client;
-    bool replied = self->status == NKV_EREPLY;
     nkvi_tried tried = {.peer = self->peer,
                         .hash_slot = nkvi_client_route(client, chunk->key, NKVI_TO_WRITE).hash_slot,
                         .status = self->status,
-                        .reply = replied ? &self->reply : NULL,
+                        .reply = self->replied ? &self->reply : NULL,
                         .deadline_ns = chunk->deadline_ns,
                         .tries = &chunk->tries};
-    if (replied) {
+    if (self->replied) {
         nkvi_again_hear(client, self->peer, &self->reply);
     }
     nkvi_peer *there = NULL;
@@ -220,7 +220,8 @@ static bool may_go_again(const nkvi_chunk *chunk, nkv_status status)
 static bool pass_on(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply,
                     const nkv_error *error)
 {
-    size_t len = status == NKV_EREPLY ? reply->len : 0;
+    bool replied = status == NKV_EREPLY && reply != NULL; /* else it is the login's answer */
+    size_t len = replied ? reply->len : 0;
     answered *self = may_go_again(chunk, status) ? nkvi_alloc(sizeof *self + len + 1) : NULL;
     if (self == NULL) {
         return false;
@@ -233,7 +234,8 @@ static bool pass_on(nkvi_chunk *chunk, nkv_status status, const nkv_reply *reply
     if (error != NULL) {
         self->error = *error;
     }
-    if (status == NKV_EREPLY) {
+    self->replied = replied;
+    if (replied) {
         memcpy(self->text, reply->str, len);
         self->text[len] = '\0';
         self->reply = (nkv_reply){.type = NKV_TYPE_ERROR, .str = self->text, .len = len};

@@ -203,6 +203,22 @@ static void merge_url(nkv_client *client)
     options->max_idle_ms = url->max_idle_ms > 0 ? url->max_idle_ms : options->max_idle_ms;
 }
 
+/* What else decides which servers these are, and whose answers are as good: the texts with their
+ * lengths, because two names must never be one. */
+static void name_topology(const nkv_client *client, nkvi_buf *name)
+{
+    const nkv_options *options = &client->options;
+    const bool sentinel = client->url.topology == NKVI_SENTINEL;
+    const char *const texts[] = {sentinel ? options->service_name : NULL, options->address_map};
+    for (size_t i = 0; client->url.topology != NKVI_STANDALONE && i < 2; i++) {
+        const char *text = texts[i] != NULL ? texts[i] : "";
+        nkvi_buf_printf(name, "|%zu:%s", strlen(text), text);
+    }
+    if (sentinel) {
+        nkvi_buf_printf(name, "|%d", (int)options->read_from);
+    }
+}
+
 /* Who shares answers: the server, database and user, or the connector. */
 static void name_space(const nkv_client *client, const nkv_connector *own, nkvi_buf *name)
 {
@@ -221,6 +237,7 @@ static void name_space(const nkv_client *client, const nkv_connector *own, nkvi_
         for (size_t i = 0; i < client->url.hosts_len; i++) {
             nkvi_buf_printf(name, ":%s:%d", client->url.hosts[i].host, client->url.hosts[i].port);
         }
+        name_topology(client, name);
     }
     nkvi_buf_printf(name, "|%d|%s", options->db,
                     options->username != NULL ? options->username : "");

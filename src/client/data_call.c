@@ -9,6 +9,7 @@
 #include "client/client_int.h"
 #include "client/own_call.h"
 #include "client/reply.h"
+#include "conn/redirect.h"
 
 typedef struct written_key {
     nkv_str key;
@@ -31,7 +32,7 @@ typedef struct pending_call {
         uint16_t hash_slot;
         unsigned tries;
         unsigned commands; /* of the bytes, with a reply each */
-        bool resend, asking;
+        bool resend, opaque, asking;
         nkvi_waiter pause;
     } again;
     size_t keys_len;
@@ -149,6 +150,12 @@ static void pause_over(nkvi_waiter *waiter, nkv_status status, nkv_value *value,
     }
 }
 
+static bool is_redirected(const nkv_reply *reply)
+{
+    nkvi_redirect_kind kind = nkvi_redirect_of(reply).kind;
+    return kind == NKVI_REDIRECT_MOVED || kind == NKVI_REDIRECT_ASK;
+}
+
 /* What was asked has come to this end: it is the caller's, or it is sent again. */
 static void call_ended(pending_call *pending, nkv_status status, const nkv_error *error)
 {
@@ -162,7 +169,8 @@ static void call_ended(pending_call *pending, nkv_status status, const nkv_error
                         .deadline_ns = pending->request.deadline_ns,
                         .tries = &pending->again.tries};
     nkvi_again again = NKVI_AGAIN_NOT;
-    if (pending->again.bytes.len > 0 && !lost) {
+    bool done = pending->again.opaque && refused && !is_redirected(reply);
+    if (pending->again.bytes.len > 0 && !lost && !done) {
         again = nkvi_again_judge(pending->client, &tried, &pending->again.there);
     }
     if (again == NKVI_AGAIN_NOT) {
@@ -251,6 +259,7 @@ static pending_call *pending_make(nkv_client *client, const nkvi_data_call *call
     pending->again.commands = call->replies;
     pending->again.intent = call->intent;
     pending->again.resend = call->resend;
+    pending->again.opaque = call->opaque;
     pending->again.to = call->to;
     nkvi_list_init(&pending->waiters);
     nkvi_draft_init(&pending->answer);

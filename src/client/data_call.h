@@ -17,6 +17,7 @@ typedef struct nkvi_data_call {
     const nkv_str *keys; /* written */
     size_t keys_len;
     bool flush;       /* writes everything */
+    bool opaque;      /* a script: an error of its own may look like a server's that did nothing */
     bool resend;      /* may be executed twice: it is sent again if its answer was lost */
     nkv_str route_by; /* a key of it; empty: it has none */
     nkvi_peer *to;    /* this one and no other; NULL: by the key */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/status.h"
+#include "client/barrier.h"
 #include "client/gather.h"
 #include "client/write.h"
 
@@ -131,7 +132,10 @@ static nkv_status run_all(nkv_client *client, const nkvi_plan *plan, const nkv_a
 {
     nkvi_peer *peers[PRIMARIES_MAX];
     size_t n = client->connector->ops->primaries(client->connector, peers, NULL, PRIMARIES_MAX);
-    n = n < PRIMARIES_MAX ? n : PRIMARIES_MAX;
+    if (n > PRIMARIES_MAX) {
+        return nkvi_fail(error, NKV_ENOTSUP, "%zu primaries; %s reaches up to %u", n,
+                         plan->command->name, PRIMARIES_MAX);
+    }
     if (n == 0) {
         return nkvi_fail(error, NKV_ECONN, "no node of the cluster is known yet");
     }
@@ -150,6 +154,9 @@ static nkv_status run_all(nkv_client *client, const nkvi_plan *plan, const nkv_a
     if (status < 0) {
         *error = gather.error;
         error->status = status;
+        if (plan->flush) {
+            nkvi_write_unsure(client, status);
+        }
     } else {
         *out = join(joining_of(plan->command), slots, n);
         status = *out != NULL ? NKV_OK : nkvi_fail(error, NKV_ENOMEM, "no memory for an answer");
@@ -239,8 +246,13 @@ static nkv_status scan(nkv_client *client, const nkvi_plan *plan, const nkv_argv
     if (status != NKV_OK) {
         return status;
     }
-    uint64_t number = cursor >> CURSOR_BITS;
+    uint64_t asked = cursor >> CURSOR_BITS, number = asked;
     nkvi_peer *peer = node_at(client, &number, &more);
+    if (asked != 0 && number != asked) {
+        return nkvi_fail(error, NKV_EINVAL,
+                         "SCAN: the node of this cursor is not there, or holds no slots any more; "
+                         "begin again");
+    }
     nkv_str *argv = nkvi_alloc((size_t)command->argc * sizeof *argv);
     if (peer == NULL || argv == NULL) {
         nkvi_free(argv);

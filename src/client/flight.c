@@ -70,7 +70,7 @@ static nkvi_flight *find_flight(nkvi_flights *flights, const nkvi_ask *ask)
         if (flight->query.hash == query->hash && same_str(flight->query.key, query->key) &&
             same_str(flight->query.command, query->command)) {
             bool usable = nkvi_fence_intact(&flight->token) && generation_stands(flight) &&
-                          flight->moves == ask->route.moves &&
+                          flight->moves == ask->route.moves && flight->peer == ask->route.peer &&
                           !atomic_load_explicit(&flight->dirty, memory_order_acquire);
             if (!usable) {
                 nkvi_list_remove(&flight->bucket); /* a fresh one takes its place in the table */
@@ -411,7 +411,7 @@ static nkv_str copy_to(char **at, nkv_str str)
     return copy;
 }
 
-/* Adds a flight for the ask.  The token is taken here, before anything is sent.
+/* Adds a flight for the ask.
  * @locks flights->mu held */
 static void batch_add(nkvi_batch *b, const nkvi_ask *ask, char **strings, bool in_table)
 {
@@ -424,7 +424,8 @@ static void batch_add(nkvi_batch *b, const nkvi_ask *ask, char **strings, bool i
     flight->query = *ask->query;
     flight->query.key = copy_to(strings, ask->query->key);
     flight->query.command = copy_to(strings, ask->query->command);
-    flight->token = nkvi_fence_token(b->client->fence, ask->query->key_hash);
+    flight->token = ask->token;
+    flight->peer = b->peer;
     flight->until_ns = b->until_ns;
     flight->moves = ask->route.moves;
     flight->hash_slot = ask->route.hash_slot;

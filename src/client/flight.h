@@ -58,6 +58,7 @@ typedef struct nkvi_ask {
     nkv_value *validate; /* the cached answer to be checked, or NULL; borrowed */
     nkvi_waiter *waiter;
     nkvi_route route; /* to the peer that is asked */
+    nkvi_token token; /* from before it was routed */
     bool joined;      /* out: somebody else's question was joined */
 } nkvi_ask;
 

@@ -21,7 +21,8 @@ typedef struct nkvi_flight {
     unsigned parts;   /* replies that belong to it: the answer, PTTL, HPTTL */
     nkvi_ttl ttl;     /* what PTTL and HPTTL said */
     int64_t until_ns; /* it is answered by then, or given up: who is more patient does not join */
-    uint32_t moves;   /* of the hash slot, when it was routed */
+    const nkvi_peer *peer; /* who answers; as in the batch */
+    uint32_t moves;        /* of the hash slot, when it was routed */
     uint16_t hash_slot;
     const nkvi_owner *owner; /* of a connector, which vouched at `generation`; else NULL */
     uint64_t generation;

@@ -95,6 +95,7 @@ static nkv_status plan_cached(const nkv_client *client, nkvi_plan *plan, size_t 
         return NKV_OK; /* wrong arity: the server will say so */
     }
     plan->key = argv[at];
+    plan->intent = n > 1 ? NKVI_TO_WRITE : plan->intent;
     if (n > 1) {
         plan->split = plan->command->per_key;
         return NKV_OK;
@@ -136,6 +137,18 @@ static size_t written_keys(const nkvi_plan *plan, size_t argc, const nkv_str *ar
     return *all ? argc - 1 : (size_t)n;
 }
 
+/* The key that says where the command goes: a script's is the first that it declares, though any of
+ * its arguments may be written. */
+static nkv_str first_key(const nkvi_plan *plan, size_t argc, const nkv_str *argv)
+{
+    unsigned at = 0;
+    if (nkvi_command_is_script(plan->command)) {
+        int n = nkvi_command_keys(plan->command, argc, argv, &at, 1);
+        return n > 0 ? argv[at] : nkv_str_make("", 0);
+    }
+    return plan->keys_len > 0 ? plan->keys[0] : plan->key;
+}
+
 static nkv_status plan_write(nkvi_plan *plan, size_t argc, const nkv_str *argv, nkv_error *error)
 {
     unsigned few[sizeof plan->few_keys / sizeof plan->few_keys[0]];
@@ -155,7 +168,7 @@ static nkv_status plan_write(nkvi_plan *plan, size_t argc, const nkv_str *argv, 
     for (size_t i = 0; i < plan->keys_len; i++) {
         plan->keys[i] = argv[at[i]];
     }
-    plan->key = plan->keys_len > 0 ? plan->keys[0] : plan->key;
+    plan->key = first_key(plan, argc, argv);
     return NKV_OK;
 }
 
@@ -167,6 +180,10 @@ static nkv_status plan_read(const nkv_client *client, nkvi_plan *plan, size_t ar
     int n = nkvi_command_keys(plan->command, argc, argv, &at, 1);
     if (n > 0) {
         plan->key = argv[at];
+    }
+    if (n != 1) {
+        plan->intent =
+            NKVI_TO_WRITE; /* of several keys a replica may lack one that we wrote (P2) */
     }
     if (n == 1 && plan->command->opt_in && client->options.cache_scripts) {
         return plan_cached(client, plan, argc, argv, error);

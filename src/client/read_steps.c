@@ -45,10 +45,18 @@ static nkvi_intent intent_of(const nkvi_steps *all)
     return all->level == NKV_BARRIER ? NKVI_TO_WRITE : NKVI_TO_READ;
 }
 
+/* Whom it is asked of.  The token first: an answer of whoever is behind a write of ours that is later
+ * than this is not kept. */
+static void aim(const nkvi_steps *all, nkvi_reading *item)
+{
+    item->ask.token = nkvi_fence_token(all->client->fence, item->read->query.key_hash);
+    item->route = nkvi_client_route(all->client, item->read->query.key, intent_of(all));
+}
+
 /* Routes it, and decides whether it is looked up at all. */
 static void begin(const nkvi_steps *all, nkvi_reading *item)
 {
-    item->route = nkvi_client_route(all->client, item->read->query.key, intent_of(all));
+    aim(all, item);
     item->there = NULL;
     item->settler = NULL;
     item->state = NKVI_READ_NEW;
@@ -76,12 +84,12 @@ void nkvi_steps_add(nkvi_steps *all, const nkvi_read *read, nkv_result *result)
     item->reason = nkvi_read_filter(client, all->call, read->query.key, read->argc, read->argv);
     item->cached = NULL;
     item->tries = 0;
-    begin(all, item);
     item->ask = (nkvi_ask){.query = &read->query,
                            .argc = read->argc,
                            .argv = read->argv,
                            .fields_at = read->fields_at,
                            .waiter = &item->slot.waiter};
+    begin(all, item);
     item->slot.status = NKV_OK; /* opened when there is something to wait for */
     item->slot.value = NULL;
 }
@@ -148,8 +156,32 @@ static void drop_cached(nkvi_reading *item)
 /* Whether the peer's word on one of them counts for the other, too. */
 static bool settled_together(const nkvi_steps *all, const nkvi_reading *a, const nkvi_reading *b)
 {
-    bool by_slot = all->level == NKV_BARRIER && all->client->connector->barrier == NKVI_BARRIER_KEY;
+    bool by_slot =
+        all->level == NKV_BARRIER && all->client->connector->barrier == NKVI_BARRIER_KEYS;
     return a->route.peer == b->route.peer && (!by_slot || a->route.hash_slot == b->route.hash_slot);
+}
+
+static bool is_used(const nkvi_reading *item)
+{
+    return item->state == NKVI_READ_HIT || item->validated;
+}
+
+/* A barrier for all answers that would be used of the item's peer, or hash slot; it is the first of
+ * them. */
+static void send_barrier(nkvi_steps *all, size_t i, size_t n)
+{
+    nkvi_reading *item = &all->items[i];
+    nkvi_buf keys;
+    nkvi_buf_init(&keys);
+    if (all->client->connector->barrier == NKVI_BARRIER_KEYS) {
+        nkvi_barrier_keys(&keys, n);
+        for (size_t j = i; j < all->n; j++) {
+            if (is_used(&all->items[j]) && all->items[j].settler == &item->slot) {
+                nkvi_buf_resp_arg(&keys, all->items[j].read->query.key);
+            }
+        }
+    }
+    nkvi_barrier_send(all->client, item->route.peer, &keys, all->deadline_ns, &item->slot.waiter);
 }
 
 /* Makes every peer whose cached answers would be used process what is on its way. Returns whether
@@ -159,20 +191,20 @@ static bool settle_peers(nkvi_steps *all)
     bool any = false;
     for (size_t i = 0; i < all->n; i++) {
         nkvi_reading *item = &all->items[i];
-        bool used = item->state == NKVI_READ_HIT || item->validated;
-        if (!used || item->settler != NULL) {
+        size_t used = 0;
+        if (!is_used(item) || item->settler != NULL) {
             continue;
         }
         for (size_t j = i; j < all->n; j++) {
             if (settled_together(all, &all->items[j], item)) {
                 all->items[j].settler = &item->slot;
+                used += is_used(&all->items[j]);
             }
         }
         any = true;
         nkvi_slot_open(&item->slot, &all->gather);
         if (all->level == NKV_BARRIER) {
-            nkvi_barrier_send(all->client, item->route.peer, &item->read->query.key,
-                              all->deadline_ns, &item->slot.waiter);
+            send_barrier(all, i, used);
         } else {
             nkvi_drain_send(all->client, item->route.peer, &item->slot.waiter);
         }
@@ -218,6 +250,13 @@ static bool look_again(nkvi_steps *all)
         } else if (item->state == NKVI_READ_HIT || item->validated) {
             drop_cached(item);
             item->state = NKVI_READ_NEW;
+        }
+        if (item->state == NKVI_READ_NEW || item->state == NKVI_READ_ASK) {
+            const nkvi_peer *settled = item->route.peer;
+            aim(all, item); /* nothing of it was sent yet */
+            if (item->route.peer != settled) {
+                bypass(item, NKV_BYPASS_UNTRACKED); /* whose word on what is cached nobody has */
+            }
         }
     }
     if (failed != NKV_OK) {

@@ -198,6 +198,7 @@ static nkv_status run_pass(nkv_client *client, const nkvi_plan *plan, size_t arg
                            .flush = plan->flush,
                            .route_by = plan->key,
                            .intent = plan->intent,
+                           .opaque = plan->settle,
                            .resend = plan->resend,
                            .deadline_ns = nkvi_call_deadline(client, call)};
     status = nkvi_data_call_wait(client, &data, out, &error);

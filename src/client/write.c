@@ -172,8 +172,10 @@ static nkv_status check_slot(const nkv_client *client, const key_set *set, const
                              size_t at, nkv_error *error)
 {
     const nkv_str first[2] = {set->first, plan->key};
+    bool script =
+        nkvi_command_is_script(plan->command); /* what it declares is the server's affair */
     if (nkvi_split_needed(client, first, 2) ||
-        nkvi_split_needed(client, plan->keys, plan->keys_len)) {
+        (!script && nkvi_split_needed(client, plan->keys, plan->keys_len))) {
         return nkvi_fail(error, NKV_EINVAL,
                          "command %zu of the transaction: a key in another hash slot; in a cluster "
                          "all keys of a transaction have one slot, as those with the same {tag}",
@@ -257,6 +259,7 @@ nkv_status nkv_transaction(nkv_client *client, const nkv_argv *commands, size_t 
                                .keys_len = set.buf.len / sizeof *keys,
                                .flush = set.flush,
                                .route_by = set.first,
+                               .opaque = set.settle,
                                .resend = !set.once,
                                .intent = NKVI_TO_WRITE,
                                .deadline_ns = nkvi_call_deadline(client, call)};

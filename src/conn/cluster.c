@@ -292,7 +292,7 @@ nkv_status nkvi_cluster_create(const nkvi_cluster_config *config, nkvi_connector
         return nkvi_fail(error, NKV_ENOMEM, "no memory for a connector");
     }
     self->base.ops = &cluster_ops;
-    self->base.barrier = NKVI_BARRIER_KEY;
+    self->base.barrier = NKVI_BARRIER_KEYS;
     self->base.hash_slots = true;
     (void)pthread_mutex_init(&self->mu, NULL);
     nkv_status status = open(self, config, error);

@@ -43,7 +43,9 @@ static void refused(question *q, const char *what, const nkv_reply *reply)
 /* SHARDS came with Redis 7.0. */
 static bool is_older(const question *q, const nkv_reply *reply)
 {
-    return q->shards && reply->len > 4 && memcmp(reply->str, "ERR ", 4) == 0;
+    bool unknown = reply->len > 4 && memcmp(reply->str, "ERR ", 4) == 0;
+    bool denied = reply->len > 7 && memcmp(reply->str, "NOPERM ", 7) == 0; /* SLOTS may not be */
+    return q->shards && (unknown || denied);
 }
 
 static void take_info(question *q, const nkv_reply *reply)
@@ -274,25 +276,7 @@ static bool is_needed(const cluster_node *node, int64_t now_ns)
     bool named = now_ns - node->named_ns < 2 * self->max_age_ns;
     return node->map.slots > 0 || (named && node->map.listed) ||
            node->question.asked_ns != NKVI_NEVER || !atomic_load(&self->known) ||
-           (named && !node->seed);
-}
-
-static bool is_flying(nkvi_lane *lane)
-{
-    nkvi_lane_info info;
-    nkvi_lane_get_info(lane, &info);
-    return info.state != NKVI_LANE_DOWN && info.inflight > 0;
-}
-
-/* Whether an answer may be on its way: to a request from before the node was known by another name,
- * or had lost its slots.  What waits for a connection can go elsewhere. */
-static bool is_busy(const cluster_node *node)
-{
-    const nkvi_peer *peer = &node->member.peer;
-    nkvi_bulk_info bulk;
-    nkvi_bulk_get_info(peer->bulk, &bulk);
-    return bulk.at_work > 0 || is_flying(peer->data) ||
-           (peer->tracked != NULL && is_flying(peer->tracked));
+           (node->seed && self->silent) || (named && !node->seed);
 }
 
 /* Whether the map leaves something to be asked at once. */
@@ -336,6 +320,7 @@ static void tick_map(cluster *self, int64_t now_ns)
 {
     uint32_t credible;
     bool wanting = is_wanting(self, &credible);
+    self->silent = credible == 0;
     if (credible == 0) {
         wake_a_seed(self, now_ns);
         return;
@@ -360,10 +345,11 @@ void nkvi_cluster_tick(void *ud)
         tick_node(node, now_ns);
         /* Who waits for an answer of a node that has been replaced need not wait longer; nor who
          * was on his way there, and has woken it. */
-        bool replaced = node->map.outvoted && !node->map.credible;
+        bool replaced =
+            node->map.outvoted && !node->map.credible && atomic_load(&node->map.slots) == 0;
         node->map.outvoted = false;
         bool over = !node->member.awake || !is_needed(node, now_ns);
-        if (replaced || (over && !is_busy(node))) {
+        if (replaced || (over && !nkvi_member_busy(&node->member))) {
             nkvi_member_rest(&node->member);
         }
     }

@@ -72,6 +72,7 @@ struct cluster {
     _Atomic bool known;   /* a map has come */
     bool no_shards;       /* the servers know SLOTS only */
     int64_t map_due_ns;   /* when somebody is asked for the map */
+    bool silent;          /* nobody can be asked: seeds are tried */
     int64_t seeds_due_ns; /* when the next seed is woken, while nobody answers */
     uint32_t next_seed;
     uint64_t random;

@@ -115,8 +115,8 @@ typedef struct nkvi_connector_ops {
 /* What a barrier asks, besides what it waits for (client/barrier.h). */
 typedef enum nkvi_barrier_kind {
     NKVI_BARRIER_PING = 0,
-    NKVI_BARRIER_KEY, /* for the key: an error says that the peer no longer answers for it */
-    NKVI_BARRIER_ROLE /* for the role: whoever is no primary has no say */
+    NKVI_BARRIER_KEYS, /* for the keys: an error says that the peer no longer answers for them */
+    NKVI_BARRIER_ROLE  /* for the role: whoever is no primary has no say */
 } nkvi_barrier_kind;
 
 struct nkvi_connector {

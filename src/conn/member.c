@@ -97,3 +97,19 @@ void nkvi_member_rest(nkvi_member *member)
     nkvi_bulk_hang_up(member->peer.bulk);
     note(member, false);
 }
+
+static bool is_flying(nkvi_lane *lane)
+{
+    nkvi_lane_info info;
+    nkvi_lane_get_info(lane, &info);
+    return info.state != NKVI_LANE_DOWN && info.inflight > 0;
+}
+
+bool nkvi_member_busy(nkvi_member *member)
+{
+    const nkvi_peer *peer = &member->peer;
+    nkvi_bulk_info bulk;
+    nkvi_bulk_get_info(peer->bulk, &bulk);
+    return bulk.at_work > 0 || is_flying(peer->data) ||
+           (peer->tracked != NULL && is_flying(peer->tracked));
+}

@@ -37,6 +37,9 @@ void nkvi_member_rest(nkvi_member *member);
  * tracked lane. */
 void nkvi_member_look(nkvi_member *member);
 
+/* Whether an answer may be on its way.  What waits for a connection can go elsewhere. */
+bool nkvi_member_busy(nkvi_member *member);
+
 /* Over which questions go: in order with what the tracked lane carries. */
 static inline nkvi_lane *nkvi_member_lane(const nkvi_member *member)
 {

@@ -29,21 +29,26 @@ void nkvi_sentinels_note_error(sentinels *all, const nkv_error *error)
  * NULL: there is none. */
 static server *replica_for(const sentinels *all, nkv_str key)
 {
-    server *readable[NKVI_SERVERS_MAX];
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < atomic_load(&all->servers_len); i++) {
-        server *s = server_at(all, i);
-        if (atomic_load(&s->readable)) {
-            readable[n++] = s;
+    uint32_t servers = atomic_load(&all->servers_len), n = 0, readable = 0;
+    for (uint32_t i = 0; i < servers; i++) {
+        readable += atomic_load(&server_at(all, i)->readable);
+    }
+    uint64_t want = readable > 1 ? nkvi_hash(key.data, key.len, 0) % readable : 0;
+    server *found = NULL;
+    for (uint32_t i = 0; i < servers && n <= want; i++) {
+        if (atomic_load(&server_at(all, i)->readable)) { /* or the last one, if some went */
+            found = server_at(all, i);
+            n++;
         }
     }
-    return n == 0 ? NULL : readable[n == 1 ? 0 : nkvi_hash(key.data, key.len, 0) % n];
+    return found;
 }
 
 /* The one that answers fastest, replica or primary; NULL: none is known. */
 static server *nearest(const sentinels *all)
 {
-    server *best = atomic_load(&all->primary);
+    server *primary = atomic_load(&all->primary);
+    server *best = primary != NULL && atomic_load(&primary->alive) ? primary : NULL;
     for (uint32_t i = 0; i < atomic_load(&all->servers_len); i++) {
         server *s = server_at(all, i);
         int64_t rtt_ns = atomic_load(&s->rtt_ns);
@@ -53,7 +58,7 @@ static server *nearest(const sentinels *all)
             best = s;
         }
     }
-    return best;
+    return best != NULL ? best : primary;
 }
 
 /* The server for a read, by the policy; but the primary, if another one may not have a write of
@@ -85,6 +90,7 @@ static nkvi_route sentinel_route(nkvi_connector *connector, nkv_str key, nkvi_in
 {
     sentinels *all = of(connector);
     server *s = intent == NKVI_TO_WRITE ? atomic_load(&all->primary) : reader_for(all, key);
+    s = s != NULL && atomic_load(&s->demoted) ? NULL : s; /* nobody, until sentinels say who */
     return (nkvi_route){.peer = s != NULL ? &s->member.peer : &all->nowhere};
 }
 
@@ -125,8 +131,8 @@ static nkvi_again sentinel_again(nkvi_connector *connector, const nkvi_route *ro
 /* Whether every sentinel says that it does not know the service. */
 static bool nobody_knows(const sentinels *all)
 {
-    for (size_t i = 0; i < all->watchers_len; i++) {
-        if (atomic_load(&all->watchers[i]->named) != NKV_NOT_FOUND) {
+    for (size_t i = 0; i < atomic_load(&all->watchers_len); i++) {
+        if (atomic_load(&atomic_load(&all->watchers[i])->named) != NKV_NOT_FOUND) {
             return false;
         }
     }
@@ -172,8 +178,8 @@ static void tick(void *ud)
 {
     sentinels *all = ud;
     int64_t now_ns = nkvi_loop_now_ns(all->config.loop);
-    for (size_t i = 0; i < all->watchers_len; i++) {
-        nkvi_watcher_tick(all->watchers[i], now_ns);
+    for (size_t i = 0; i < atomic_load(&all->watchers_len); i++) {
+        nkvi_watcher_tick(atomic_load(&all->watchers[i]), now_ns);
     }
     for (uint32_t i = 0; i < atomic_load(&all->servers_len); i++) {
         nkvi_server_tick(server_at(all, i), now_ns);
@@ -184,8 +190,8 @@ static void sentinel_start(nkvi_connector *connector)
 {
     sentinels *all = of(connector);
     all->started = true;
-    for (size_t i = 0; i < all->watchers_len; i++) {
-        nkvi_watcher_start(all->watchers[i]);
+    for (size_t i = 0; i < atomic_load(&all->watchers_len); i++) {
+        nkvi_watcher_start(atomic_load(&all->watchers[i]));
     }
 }
 
@@ -194,8 +200,8 @@ static void sentinel_stop(nkvi_connector *connector)
     sentinels *all = of(connector);
     nkvi_ticker_stop(all->ticker);
     all->ticker = NULL;
-    for (size_t i = 0; i < all->watchers_len; i++) {
-        nkvi_lane_stop(all->watchers[i]->lane);
+    for (size_t i = 0; i < atomic_load(&all->watchers_len); i++) {
+        nkvi_lane_stop(atomic_load(&all->watchers[i])->lane);
     }
     for (uint32_t i = 0; i < atomic_load(&all->servers_len); i++) {
         nkvi_peer_stop(&server_at(all, i)->member.peer);
@@ -207,8 +213,8 @@ static void sentinel_destroy(nkvi_connector *connector)
 {
     sentinels *all = of(connector);
     nkvi_ticker_stop(all->ticker);
-    for (size_t i = 0; i < all->watchers_len; i++) {
-        nkvi_watcher_destroy(all->watchers[i]);
+    for (size_t i = 0; i < atomic_load(&all->watchers_len); i++) {
+        nkvi_watcher_destroy(atomic_load(&all->watchers[i]));
     }
     for (uint32_t i = 0; i < atomic_load(&all->servers_len); i++) {
         nkvi_server_destroy(server_at(all, i));

@@ -2,19 +2,20 @@
  *
  *      sentinel.c          the table of the connector: routes, life
  *      sentinel_watch.c    sentinels: who is the primary, and what they announce
- *      sentinel_server.c   servers: what each says of itself (ROLE), and what follows from it
+ *      sentinel_server.c   servers: what each says of itself (INFO), and what follows from it
  *
  *      sentinels --address of the primary, +switch-master--> the one that is named
- *      ROLE of the named one says master                 --> it is the primary: it vouches, and no
+ *      INFO of the named one says master                 --> it is the primary: it vouches, and no
  *                                                            longer than topology_max_age
- *      ROLE of a replica says connected                  --> it may be read from, and vouches
+ *      INFO of a replica says that its link is up        --> it may be read from, and vouches
  *
  * A server that is no longer named is fenced: it vouches for nothing from that moment on, and what
  * it vouched for is gone with its connection.  A sentinel's word is needed for a switch, not for
  * going on: without any sentinel the primary's own word counts.
  *
- * Own writes (P2)   A replica that says an offset which the primary has said before has everything
- *                   that had been written when the primary was asked (core/written.h).
+ * Own writes (P2)   A replica that says an offset which the primary has said before, of the same
+ *                   history (replid), has everything that had been written when the primary was
+ *                   asked (core/written.h).
  * Threads  [loop], but for what is atomic. */
 #ifndef NKVI_CONN_SENTINEL_IMPL_H
 #define NKVI_CONN_SENTINEL_IMPL_H
@@ -28,7 +29,7 @@
 #include "conn/sentinel.h"
 #include "conn/sentinel_reply.h"
 
-#define NKVI_SERVERS_MAX   256u /* addresses that were ever named */
+#define NKVI_SERVERS_MAX   4094u /* addresses that were ever named */
 #define NKVI_SENTINELS_MAX 64u
 #define NKVI_MARKS         8u /* a power of two */
 
@@ -43,7 +44,7 @@ typedef struct server {
     nkvi_request request;
     int64_t asked_ns;  /* NKVI_NEVER: no question is under way */
     uint64_t asked_at; /* writes that had returned when it was asked */
-    nkvi_role role;
+    nkvi_replication said;
     bool understood;
     int64_t due_ns;
     int64_t heard_ns;       /* a primary: when it was asked for its last good word */
@@ -52,6 +53,8 @@ typedef struct server {
     bool fence;             /* to be rested at the next tick */
     bool speaks;            /* its last word was good for what it is used as */
     _Atomic int64_t rtt_ns; /* of a question, smoothed; 0: not measured */
+    _Atomic bool demoted;   /* it was the primary, and says that it is not */
+    _Atomic bool alive;     /* as speaks */
     _Atomic bool readable;  /* a replica that may be asked */
     _Atomic uint64_t has;   /* it has all writes up to this number */
 } server;
@@ -75,6 +78,7 @@ typedef struct watcher {
 
 /* What the primary said: with this offset it has these writes. */
 typedef struct mark {
+    char replid[NKVI_REPLID_SIZE];
     int64_t offset;
     uint64_t writes;
 } mark;
@@ -87,11 +91,12 @@ struct sentinels {
     int64_t timeout_ns, max_age_ns;
     nkvi_url_read read_from;
     nkvi_address_map *addresses; /* NULL: none */
-    watcher *watchers[NKVI_SENTINELS_MAX];
-    size_t watchers_len;
+    _Atomic(watcher *) watchers[NKVI_SENTINELS_MAX];
+    _Atomic size_t watchers_len;
     _Atomic(server *) servers[NKVI_SERVERS_MAX];
     _Atomic uint32_t servers_len;
     _Atomic(server *) primary; /* NULL: not known */
+    server *before;            /* the primary before it */
     uint64_t epoch;            /* of the configuration that named it */
     nkvi_peer nowhere;         /* where requests go while nobody is known */
     nkvi_connector_config nowhere_config;

@@ -17,10 +17,17 @@ static void vouch(server *s, int64_t until_ns)
 
 /* ---- what it says ---------------------------------------------------------------------------- */
 
+static void speak(server *s, bool well)
+{
+    s->speaks = well;
+    atomic_store(&s->alive, well);
+}
+
 static void take_primary(server *s)
 {
     sentinels *all = s->all;
-    s->speaks = s->understood && s->role.kind == NKVI_ROLE_PRIMARY;
+    speak(s, s->understood && s->said.kind == NKVI_ROLE_PRIMARY);
+    atomic_store(&s->demoted, s->understood && !s->speaks);
     if (!s->speaks) {
         vouch(s, INT64_MIN);
         nkvi_watchers_hurry(all);
@@ -28,30 +35,34 @@ static void take_primary(server *s)
     }
     s->heard_ns = s->asked_ns;
     vouch(s, s->asked_ns + all->max_age_ns);
-    all->marks[all->marks_len++ % NKVI_MARKS] = (mark){s->role.offset, s->asked_at};
+    mark *at = &all->marks[all->marks_len++ % NKVI_MARKS];
+    *at = (mark){.offset = s->said.offset, .writes = s->asked_at};
+    memcpy(at->replid, s->said.replid, sizeof at->replid);
     atomic_store(&all->known, true);
 }
 
 /* Which of our writes it has: those that the primary had when it said an offset that this one has
- * reached. */
+ * reached.  No more than that, whatever it had before: it may have begun anew. */
 static void take_offset(server *s)
 {
     const sentinels *all = s->all;
-    uint64_t has = atomic_load(&s->has);
+    uint64_t has = 0;
     unsigned n = all->marks_len < NKVI_MARKS ? all->marks_len : NKVI_MARKS;
     for (unsigned i = 0; i < n; i++) {
-        if (all->marks[i].offset <= s->role.offset && all->marks[i].writes > has) {
-            has = all->marks[i].writes;
-        }
+        const mark *at = &all->marks[i];
+        bool reached = at->offset >= 0 && at->offset <= s->said.replica_offset &&
+                       strcmp(at->replid, s->said.replid) == 0;
+        has = reached && at->writes > has ? at->writes : has;
     }
     atomic_store(&s->has, has);
 }
 
 static void take_replica(server *s)
 {
-    bool good = s->understood && s->role.kind == NKVI_ROLE_REPLICA &&
-                s->role.link == NKVI_ROLE_LINK_CONNECTED && s->role.offset >= 0;
-    s->speaks = good;
+    const nkvi_replication *said = &s->said;
+    bool good = s->understood && said->kind == NKVI_ROLE_REPLICA && said->link_up &&
+                !said->syncing && said->replica_offset >= 0;
+    speak(s, good);
     if (good) {
         take_offset(s);
     }
@@ -64,11 +75,11 @@ static void on_reply(nkvi_request *request, unsigned index, nkvi_draft *reply)
 {
     server *s = NKVI_CONTAINER(request, server, request);
     (void)index;
-    s->understood = nkvi_role_parse(&reply->root, &s->role);
+    s->understood = nkvi_replication_parse(&reply->root, &s->said);
     if (!s->understood && reply->root.type == NKV_TYPE_ERROR) {
         nkv_error error;
         int len = reply->root.len < 120 ? (int)reply->root.len : 120;
-        (void)nkvi_fail(&error, NKV_EREPLY, "%s: ROLE: %.*s", nkvi_peer_address(&s->member.peer),
+        (void)nkvi_fail(&error, NKV_EREPLY, "%s: INFO: %.*s", nkvi_peer_address(&s->member.peer),
                         len, reply->root.str);
         nkvi_sentinels_note_error(s->all, &error);
     }
@@ -109,13 +120,13 @@ static void on_done(nkvi_request *request, nkv_status status, const nkv_error *e
 void nkvi_server_ask(server *s)
 {
     const sentinels *all = s->all;
-    const nkv_str role = nkv_cstr("ROLE");
+    const nkv_str info[2] = {nkv_cstr("INFO"), nkv_cstr("replication")};
     nkvi_buf bytes;
     if (s->asked_ns != NKVI_NEVER) {
         return; /* its answer is on its way */
     }
     nkvi_buf_init(&bytes);
-    nkvi_buf_resp(&bytes, 1, &role);
+    nkvi_buf_resp(&bytes, 2, info);
     s->asked_ns = nkvi_now_ns();
     s->asked_at = all->config.written != NULL ? nkvi_written_now(all->config.written) : 0;
     s->request = (nkvi_request){.replies = 1,
@@ -141,7 +152,9 @@ void nkvi_server_tick(server *s, int64_t now_ns)
         s->listed = false;
         atomic_store(&s->readable, false);
     }
-    if (s->member.awake && (s->fence || !is_needed(s))) {
+    /* Whoever was on his way there wakes it once more. */
+    bool over = !s->member.awake || !is_needed(s);
+    if (s->fence || (over && !nkvi_member_busy(&s->member))) {
         nkvi_member_rest(&s->member);
     }
     s->fence = false;
@@ -159,7 +172,8 @@ void nkvi_server_tick(server *s, int64_t now_ns)
 /* It has no say from now on; its connection, and what it vouched for, go at the next tick. */
 static void fence(server *s)
 {
-    s->speaks = false;
+    speak(s, false);
+    atomic_store(&s->demoted, false);
     s->fence = true;
     atomic_store(&s->readable, false);
     atomic_store(&s->has, 0);
@@ -177,10 +191,16 @@ void nkvi_server_promote(sentinels *all, server *s, uint64_t epoch)
         fence(before);
         atomic_store(&before->member.peer.replica, true);
     }
-    all->marks_len = 0; /* offsets of another history */
-    atomic_store(&s->readable, false);
+    all->marks_len = 0;
+    for (uint32_t i = 0; i < atomic_load(&all->servers_len); i++) { /* they follow the one before */
+        atomic_store(&server_at(all, i)->readable, false);
+        atomic_store(&server_at(all, i)->has, 0);
+        server_at(all, i)->due_ns = INT64_MIN;
+    }
+    all->before = before;
     atomic_store(&s->member.peer.replica, false);
-    s->speaks = false;
+    atomic_store(&s->demoted, false);
+    speak(s, false);
     s->heard_ns = nkvi_loop_now_ns(all->config.loop);
     s->due_ns = INT64_MIN;
     vouch(s, INT64_MIN);
@@ -200,8 +220,9 @@ static void changed(nkvi_member *member, bool up)
         nkvi_server_ask(s);
         return;
     }
-    s->speaks = false;
+    speak(s, false);
     atomic_store(&s->readable, false);
+    atomic_store(&s->has, 0);
     if (s == atomic_load(&s->all->primary)) {
         nkvi_watchers_hurry(s->all);
     }

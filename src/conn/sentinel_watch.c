@@ -11,11 +11,14 @@
 /* ---- what comes ------------------------------------------------------------------------------ */
 
 /* Whose word counts: the newest configuration's; any, while the primary that we know is silent. */
-static bool is_believed(const sentinels *all, const watcher *w, int64_t now_ns)
+static bool is_believed(const watcher *w, const server *named, int64_t now_ns)
 {
+    const sentinels *all = w->all;
     const server *primary = atomic_load(&all->primary);
-    return primary == NULL || w->epoch > all->epoch ||
-           (w->epoch == all->epoch && !primary->speaks) ||
+    /* One that has not heard of the switch yet names the one before. */
+    bool as_new =
+        primary != NULL && w->epoch == all->epoch && !primary->speaks && named != all->before;
+    return primary == NULL || w->epoch > all->epoch || as_new ||
            now_ns - primary->heard_ns > all->max_age_ns;
 }
 
@@ -28,7 +31,7 @@ static void take_primary(watcher *w, int64_t now_ns)
     }
     if (named == atomic_load(&all->primary)) {
         all->epoch = w->epoch > all->epoch ? w->epoch : all->epoch;
-    } else if (is_believed(all, w, now_ns)) {
+    } else if (is_believed(w, named, now_ns)) {
         nkvi_server_promote(all, named, w->epoch);
     }
 }
@@ -58,18 +61,22 @@ static void take_others(const watcher *w)
     }
 }
 
-/* MASTER, REPLICAS, SENTINELS.  [loop] */
+/* The address, MASTER, REPLICAS, SENTINELS.  While a sentinel leads a failover, MASTER names the
+ * server that is being replaced, with the epoch of the one that replaces it; the address is right.
+ * [loop] */
 static void on_reply(nkvi_request *request, unsigned index, nkvi_draft *reply)
 {
     watcher *w = NKVI_CONTAINER(request, watcher, request);
     nkvi_sentinel_node primary;
     switch (index) {
     case 0:
-        w->named = nkvi_sentinel_primary_parse(&reply->root, &primary, &w->error);
-        w->primary = primary.at;
-        w->epoch = primary.epoch;
+        w->named = nkvi_sentinel_address_parse(&reply->root, &w->primary, &w->error);
         break;
     case 1:
+        (void)nkvi_sentinel_primary_parse(&reply->root, &primary, NULL);
+        w->epoch = primary.epoch;
+        break;
+    case 2:
         (void)nkvi_sentinel_replicas_parse(&reply->root, &w->replicas, NULL);
         break;
     default:
@@ -122,6 +129,17 @@ static bool same_text(nkv_str a, const char *b)
     return a.len == strlen(b) && memcmp(a.data, b, a.len) == 0;
 }
 
+/* A switch from the primary that we know is followed at once; of another one, which may be long
+ * over, the sentinels' answers tell what is so now. */
+static void take_switch(sentinels *all, const nkvi_switch *to)
+{
+    server *from = nkvi_server_named(all, to->old_host, to->old_port);
+    server *named = nkvi_server_named(all, to->new_host, to->new_port);
+    if (named != NULL && from != NULL && from == atomic_load(&all->primary)) {
+        nkvi_server_promote(all, named, all->epoch);
+    }
+}
+
 /* An announcement; what else a push may be (the answer to SUBSCRIBE) is of no interest. */
 static void on_push(void *ud, const nkv_reply *push)
 {
@@ -134,10 +152,7 @@ static void on_push(void *ud, const nkv_reply *push)
         return;
     }
     if (event.switched) {
-        server *named = nkvi_server_named(w->all, event.to.new_host, event.to.new_port);
-        if (named != NULL && named != atomic_load(&w->all->primary)) {
-            nkvi_server_promote(w->all, named, w->all->epoch + 1); /* it is at least that */
-        }
+        take_switch(w->all, &event.to);
     }
     if (event.refresh) {
         nkvi_watchers_hurry(w->all);
@@ -189,7 +204,8 @@ static void subscribe(watcher *w)
 
 static void ask(watcher *w)
 {
-    static const char *const words[] = {"MASTER", "REPLICAS", "SENTINELS"};
+    static const char *const words[] = {"GET-MASTER-ADDR-BY-NAME", "MASTER", "REPLICAS",
+                                        "SENTINELS"};
     nkvi_buf bytes;
     nkvi_buf_init(&bytes);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
@@ -200,7 +216,7 @@ static void ask(watcher *w)
     w->named = NKV_EPROTO;
     memset(&w->error, 0, sizeof w->error);
     w->asked_ns = nkvi_now_ns();
-    w->request = (nkvi_request){.replies = 3,
+    w->request = (nkvi_request){.replies = 4,
                                 .deadline_ns = w->asked_ns + w->all->timeout_ns,
                                 .on_reply = on_reply,
                                 .on_done = on_done};
@@ -226,8 +242,8 @@ static void on_change(void *ud, const nkvi_lane_info *info, nkv_flush_cause caus
 
 void nkvi_watchers_hurry(sentinels *all)
 {
-    for (size_t i = 0; i < all->watchers_len; i++) {
-        all->watchers[i]->due_ns = INT64_MIN;
+    for (size_t i = 0; i < atomic_load(&all->watchers_len); i++) {
+        atomic_load(&all->watchers[i])->due_ns = INT64_MIN;
     }
 }
 
@@ -262,8 +278,9 @@ void nkvi_watcher_tick(watcher *w, int64_t now_ns)
 
 static bool is_known(const sentinels *all, const char *host, int port)
 {
-    for (size_t i = 0; i < all->watchers_len; i++) {
-        if (all->watchers[i]->port == port && strcasecmp(all->watchers[i]->host, host) == 0) {
+    for (size_t i = 0; i < atomic_load(&all->watchers_len); i++) {
+        const watcher *w = atomic_load(&all->watchers[i]);
+        if (w->port == port && strcasecmp(w->host, host) == 0) {
             return true;
         }
     }
@@ -272,7 +289,8 @@ static bool is_known(const sentinels *all, const char *host, int port)
 
 bool nkvi_watcher_add(sentinels *all, const char *host, int port, nkv_error *error)
 {
-    if (all->watchers_len == NKVI_SENTINELS_MAX || is_known(all, host, port)) {
+    size_t n = atomic_load(&all->watchers_len);
+    if (n == NKVI_SENTINELS_MAX || is_known(all, host, port)) {
         return true;
     }
     watcher *w = nkvi_calloc(1, sizeof *w);
@@ -292,7 +310,8 @@ bool nkvi_watcher_add(sentinels *all, const char *host, int port, nkv_error *err
         nkvi_free(w);
         return false;
     }
-    all->watchers[all->watchers_len++] = w;
+    atomic_store(&all->watchers[n], w);
+    atomic_store(&all->watchers_len, n + 1);
     if (all->started) {
         nkvi_watcher_start(w);
     }

@@ -8,8 +8,8 @@
 void nkvi_written_init(nkvi_written *written, uint64_t seed)
 {
     written->seed = seed;
-    atomic_init(&written->count, 0);
-    atomic_init(&written->all, 0);
+    atomic_init(&written->count, 1); /* what was written before anybody noted it */
+    atomic_init(&written->all, 1);
     for (size_t i = 0; i < NKVI_WRITTEN_CELLS; i++) {
         atomic_init(&written->cells[i], 0);
     }

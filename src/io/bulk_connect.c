@@ -43,8 +43,10 @@ static bool wait_socket(nkvi_bulk_lane *lane, short events, int64_t until_ns, nk
         nkvi_bulk_view view;
         nkvi_bulk_glance(lane, &view);
         nkvi_bulk_end_late(lane->bulk, &view);
-        if (view.closing) {
-            nkvi_fail(error, NKV_ECLOSED, "the connections are being closed");
+        if (view.closing || view.hangs_up) {
+            nkvi_fail(error, view.closing ? NKV_ECLOSED : NKV_ECONN, "%s",
+                      view.closing ? "the connections are being closed"
+                                   : "the server is not asked any more");
             return false;
         }
         int64_t wake_ns = view.wake_ns < until_ns ? view.wake_ns : until_ns;

@@ -476,6 +476,7 @@ void nkvi_bulk_glance(nkvi_bulk_lane *lane, nkvi_bulk_view *view)
 {
     pthread_mutex_lock(&lane->bulk->mu);
     see(lane, nkvi_now_ns(), view);
+    view->hangs_up = lane->hangs_up; /* stays so: who looks next acts on it */
     view->wake_ns = lane->bulk->queue_ns;
     pthread_mutex_unlock(&lane->bulk->mu);
 }

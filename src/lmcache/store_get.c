@@ -208,7 +208,8 @@ static bool fill_delete(nkvi_op_part *part)
     part->chunk.kind = NKVI_CHUNK_DEL;
     part->chunk.key = part->names[NKV_LMCACHE_METADATA];
     part->chunk.done = deleted;
-    return part->gone;
+    /* Where replicas are read from, the one that was asked may only be behind the other. */
+    return part->gone && !part->op->job.client->connector->overlaps;
 }
 
 static nkvi_step forget_gone(nkvi_op *op)

@@ -17,7 +17,8 @@ TestSuite(core_written, .init = begin);
 Test(core_written, a_key_is_behind_until_the_mark_covers_its_write)
 {
     nkv_str key = nkv_cstr("k");
-    cr_assert(!nkvi_written_since(&written, key, 0), "nothing was written");
+    cr_assert(nkvi_written_since(&written, key, 0), "what was before nobody knows");
+    cr_assert(!nkvi_written_since(&written, key, nkvi_written_now(&written)));
     uint64_t before = nkvi_written_now(&written);
     nkvi_written_note(&written, key);
     cr_assert(nkvi_written_since(&written, key, before));
