@@ -56,7 +56,7 @@ static long long gets_of(t_sentinels *all, int node)
 /* Cases 91 and 92. */
 T_LIVE_PRIVATE(sentinel, cases_91_and_92_a_replica_is_read_and_tells)
 {
-    t_sentinels *all = t_sentinels_start(&(t_sentinels_options){.kind = kind});
+    t_sentinels *all = t_sentinels_start(&(t_sentinels_options){.kind = kind, .replicas = 1});
     nkv_options options = options_of(all, NKV_READ_REPLICA);
     nkv_client *client = t_near_open(&options);
     t_ctl *primary = t_sentinels_ctl(all, 0);
