@@ -253,6 +253,37 @@ Test(client_cluster_life, a_write_under_way_outlives_the_name_of_the_seed, .time
     t_fc_stop(fc);
 }
 
+Test(client_cluster_life, so_does_a_large_one, .timeout = 60)
+{
+    static const t_step steps[] = {T_EXPECT("SET", "k", "v"), T_SYNC("asked"), T_SEND("+OK\r\n")};
+    t_fc *fc = t_fc_start(1);
+    t_fake *fake = t_fc_node(fc, 0);
+    t_fc_announce(fc, T_FC_NAME);
+    t_fc_say(fc, 0, -1, "-LOADING not yet", "CLUSTER", "...");
+    const nkv_options options = t_fc_options(fc);
+    nkv_client *client = t_near_start(&options);
+    t_fake_script(fake, T_EVERY, steps, T_STEPS(steps));
+    nkv_item item = {.key = nkv_cstr("k"), .value = nkv_cstr("v")};
+    nkv_queue *queue = NULL;
+    cr_assert_eq(nkv_queue_create(&queue, NULL), NKV_OK);
+    nkv_ticket ticket = {.queue = queue};
+    cr_assert_eq(nkv_submit_put(client, &item, 1, 0, &ticket), NKV_OK);
+    const int conn = CONN_OF(fake, "SET", "k", "v");
+    t_fc_hush(fc);
+    nkv_error error;
+    cr_assert_eq(nkv_client_wait_ready(client, SOON_MS, &error), NKV_OK, "%s", error.text);
+    cr_assert_eq(nkv_queue_wait(queue, 300), NKV_ETIMEDOUT);
+    t_fake_go(fake, conn, "asked");
+    nkv_completion end;
+    cr_assert_eq(nkv_queue_wait(queue, SOON_MS), NKV_OK);
+    cr_assert_eq(nkv_queue_drain(queue, &end, 1), 1);
+    cr_assert_eq(end.status, NKV_OK, "%s", end.error.text);
+    cr_assert(t_fake_wait_closed(fake, conn, SOON_MS), "then it rests");
+    nkv_queue_destroy(queue);
+    nkv_client_destroy(client);
+    t_fc_stop(fc);
+}
+
 /* ---- Ends ------------------------------------------------------------------------------------ */
 
 Test(client_cluster_life, fifty_clients_one_after_the_other, .timeout = 120)
