@@ -149,12 +149,12 @@ Test(client_cluster_life, a_write_that_was_never_sent_is_tried_until_its_deadlin
 Test(client_cluster_life, a_barrier_asks_once_for_each_node_and_slot, .timeout = 60)
 {
     t_fc *fc = t_fc_start(2);
+    t_fc_give(fc, t_fc_slot("{x}1"), 0);
     nkv_client *client = open_slow(fc);
     const char *a = t_fc_key(fc, 0, 0), *b = t_fc_key(fc, 0, 1), *c = t_fc_key(fc, 1, 0);
     const char *const all[] = {"{x}1", "{x}2", a, b, c};
     nkv_str keys[5];
     nkv_result results[5];
-    t_fc_give(fc, t_fc_slot("{x}1"), 0);
     for (size_t i = 0; i < 5; i++) {
         keys[i] = nkv_cstr(all[i]);
         t_fc_warm(client, all[i], "_");
