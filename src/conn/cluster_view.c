@@ -416,7 +416,7 @@ static bool is_leaving(nkv_str word, uint16_t *slot)
 
 size_t nkvi_cluster_leaving_parse(const nkv_reply *reply, uint16_t *slots, size_t cap)
 {
-    static const char myself[] = "myself";
+    static const char myself[] = " myself,"; /* its flags; a host may have that name, too */
     nkv_str text;
     size_t n = 0;
     const char *at = NULL;

@@ -436,3 +436,63 @@ Test(conn_cluster_info, what_is_left_out_is_0)
     cr_assert_not(info_of(t_reply("*0\r\n"), &info));
     cr_assert_not(nkvi_cluster_info_parse(NULL, &info));
 }
+
+/* ---- Slots that leave ------------------------------------------------------------------------ */
+
+#define ID "0000000000000000000000000000000000000001"
+
+static size_t leaving(const char *text, uint16_t *slots, size_t cap)
+{
+    const nkv_reply reply = {.type = NKV_TYPE_STRING, .str = text, .len = strlen(text)};
+    return nkvi_cluster_leaving_parse(&reply, slots, cap);
+}
+
+Test(conn_cluster_leaving, slots_that_the_node_itself_migrates_away)
+{
+    uint16_t slots[4] = {0};
+    cr_assert_eq(leaving(ID " h:1@2 master - 0 0 1 connected 0-5 [5->-" ID "]\n" ID
+                            " h:2@3 myself,master - 0 0 2 connected 6-16383 [93->-" ID "] [7-<-" ID
+                            "] [16383->-" ID "]\n" ID " h:3@4 slave - 0 0 3 connected [9->-" ID
+                            "]\n",
+                         slots, 4),
+                 2);
+    cr_assert(slots[0] == 93 && slots[1] == 16383);
+}
+
+Test(conn_cluster_leaving, more_than_there_is_room_for_are_counted)
+{
+    uint16_t slots[1] = {0};
+    cr_assert_eq(
+        leaving("a h:1@2 myself,master - 0 0 1 connected 0-9 [1->-b] [2->-b] [3->-b]", slots, 1),
+        3);
+    cr_assert_eq(slots[0], 1);
+}
+
+Test(conn_cluster_leaving, what_only_looks_like_it_is_none)
+{
+    static const char *const texts[] = {"",
+                                        "\n",
+                                        "a h:1@2 master - 0 0 1 connected [1->-b]",
+                                        "a h:1@2 myself,master - 0 0 1 connected 0-16383",
+                                        "a h:1@2 myself,master - 0 0 1 connected [16384->-b]",
+                                        "a h:1@2 myself,master - 0 0 1 connected [->-b] 1->-b",
+                                        "a h:1@2 myself,master - 0 0 1 connected [-1->-b] [x->-b]",
+                                        "a h:1@2 myself,master - 0 0 1 connected [1-<-b]"};
+    uint16_t slots[4];
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        cr_assert_eq(leaving(texts[i], slots, 4), 0, "%s", texts[i]);
+    }
+    const nkv_reply nil = {.type = NKV_TYPE_NIL};
+    cr_assert_eq(nkvi_cluster_leaving_parse(&nil, slots, 4), 0);
+}
+
+/* A host may have any name. */
+Test(conn_cluster_leaving, a_host_called_myself_is_not_taken_for_it)
+{
+    uint16_t slots[4] = {0};
+    cr_assert_eq(leaving("a myself:1@2,myself master - 0 0 1 connected 0-5\n"
+                         "b h:2@3 myself,master - 0 0 2 connected 6-9 [8->-a]\n",
+                         slots, 4),
+                 1);
+    cr_assert_eq(slots[0], 8);
+}
