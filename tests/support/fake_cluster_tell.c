@@ -1,5 +1,5 @@
 /* support/fake_cluster_tell.c - what a node of the played cluster tells of it: CLUSTER MYID, INFO,
- * SHARDS, SLOTS, by its own view.
+ * NODES, SHARDS, SLOTS, by its own view.
  *
  * Callers      fake_cluster.c, under the lock                                                    */
 
@@ -87,6 +87,37 @@ static void tell_info(const t_fc_member *me, t_resp *out)
     t_resp_bulk(out, text);
 }
 
+/* The flags say who is asked; behind its ranges stand the slots that leave it or come to it. */
+static void tell_nodes(const t_fc_member *me, t_resp *out)
+{
+    t_resp text = {0};
+    for (int i = 0; i < me->fc->nodes; i++) {
+        char address[64], word[160];
+        t_fc_address(me->fc, i, address, sizeof address);
+        (void)snprintf(word, sizeof word, "%040d %s@1 %smaster - 0 0 %llu connected", i + 1,
+                       address, i == me->number ? "myself," : "",
+                       (unsigned long long)me->fc->members[i]->epoch);
+        t_resp_text(&text, word);
+        for (int s = 0; s < T_FC_SLOTS; s = run_end(me, s) + 1) {
+            if (me->view[s] == i) {
+                (void)snprintf(word, sizeof word, " %d-%d", s, run_end(me, s));
+                t_resp_text(&text, word);
+            }
+        }
+        for (int s = 0; s < T_FC_SLOTS && i == me->number; s++) {
+            const int to = me->fc->to[s];
+            if (to >= 0 && (me->view[s] == i || to == i)) {
+                (void)snprintf(word, sizeof word, " [%d-%s-%040d]", s, to == i ? "<" : ">",
+                               (to == i ? me->view[s] : to) + 1);
+                t_resp_text(&text, word);
+            }
+        }
+        t_resp_text(&text, "\n");
+    }
+    t_resp_bulk_bytes(out, text.bytes, text.len);
+    t_resp_free(&text);
+}
+
 static void tell_slots(const t_fc_member *me, t_resp *out)
 {
     t_resp_head(out, '*', count_runs(me, T_FC_EVERY));
@@ -156,6 +187,8 @@ void t_fc_tell(const t_fc_member *me, const t_fake_command *command, t_resp *out
         put_id(out, me->number);
     } else if (strcmp(what, "INFO") == 0) {
         tell_info(me, out);
+    } else if (strcmp(what, "NODES") == 0) {
+        tell_nodes(me, out);
     } else if (strcmp(what, "SHARDS") == 0) {
         tell_shards(me, out);
     } else if (strcmp(what, "SLOTS") == 0) {
