@@ -6,7 +6,9 @@
  * SLOTS and SHARDS are made once for each map.  What a socket does not take at once is kept. */
 #include "bench/cluster_fake.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +26,7 @@
 #include "support/check.h"
 #include "support/net.h"
 
-enum { SLOTS = 16384, EVENTS = 256, WORDS_MAX = 16, READ_BYTES = 16384 };
+enum { SLOTS = 16384, BACKLOG = 64, EVENTS = 256, WORDS_MAX = 16, READ_BYTES = 16384 };
 
 typedef enum act { GIVE, TAKE_OVER, KILL, COUNT } act;
 
@@ -59,7 +61,7 @@ typedef struct customer {
     bool writing; /* waits for room */
 } customer;
 
-typedef struct host {
+typedef struct process {
     b_fake_map map;
     unsigned nodes;
     int poll;
@@ -68,14 +70,14 @@ typedef struct host {
     nkvi_list open, ended;
     nkvi_buf slots, shards; /* of this map; empty: not made yet */
     b_fake_counts counts;
-} host;
+} process;
 
 typedef struct sentence {
     size_t n;
     nkv_str list[WORDS_MAX];
 } sentence;
 
-static void watch(const host *self, origin *source, uint32_t events, int verb)
+static void watch(const process *self, origin *source, uint32_t events, int verb)
 {
     struct epoll_event event = {.events = events, .data.ptr = source};
     if (epoll_ctl(self->poll, verb, source->fd, &event) != 0) {
@@ -84,7 +86,7 @@ static void watch(const host *self, origin *source, uint32_t events, int verb)
 }
 
 /* Events of this round may still speak of it. */
-static void end_conn(host *self, customer *conn, bool reset)
+static void end_conn(process *self, customer *conn, bool reset)
 {
     if (conn->source.fd < 0) {
         return;
@@ -100,7 +102,7 @@ static void end_conn(host *self, customer *conn, bool reset)
     nkvi_list_push(&self->ended, &conn->link);
 }
 
-static void bury(host *self)
+static void bury(process *self)
 {
     for (nkvi_node *node; (node = nkvi_list_pop(&self->ended)) != NULL;) {
         customer *dead = NKVI_CONTAINER(node, customer, link);
@@ -117,7 +119,7 @@ static bool is(nkv_str word, const char *name)
     return word.len == strlen(name) && strncasecmp(word.data, name, word.len) == 0;
 }
 
-static void answer_map(host *self, bool shards, nkvi_buf *out)
+static void answer_map(process *self, bool shards, nkvi_buf *out)
 {
     nkvi_buf *map = shards ? &self->shards : &self->slots;
     if (map->len == 0) {
@@ -127,7 +129,7 @@ static void answer_map(host *self, bool shards, nkvi_buf *out)
     nkvi_buf_append(out, map->data, map->len);
 }
 
-static void answer_cluster(host *self, unsigned node, nkv_str what, nkvi_buf *out)
+static void answer_cluster(process *self, unsigned node, nkv_str what, nkvi_buf *out)
 {
     if (is(what, "MYID")) {
         b_fake_say_id(node, out);
@@ -153,7 +155,7 @@ static void answer_client(nkv_str what, nkvi_buf *out)
 }
 
 /* A command on a key; false: it is none that is known. */
-static bool answer_key(const host *self, unsigned node, const sentence *words, nkvi_buf *out)
+static bool answer_key(const process *self, unsigned node, const sentence *words, nkvi_buf *out)
 {
     static const struct {
         const char *name, *answer;
@@ -165,7 +167,8 @@ static bool answer_key(const host *self, unsigned node, const sentence *words, n
         unsigned slot = nkvi_hash_slot(words->list[1]);
         unsigned holder = self->map.holders[slot];
         if (holder != node) {
-            nkvi_buf_printf(out, "-MOVED %u 127.0.0.1:%d\r\n", slot, self->map.ports[holder]);
+            nkvi_buf_printf(out, "-MOVED %u %s:%d\r\n", slot, self->map.host,
+                            self->map.ports[holder]);
         } else if (known[i].answer != NULL) {
             nkvi_buf_text(out, known[i].answer);
         } else {
@@ -176,7 +179,7 @@ static bool answer_key(const host *self, unsigned node, const sentence *words, n
     return false;
 }
 
-static void answer(host *self, unsigned node, const sentence *words, nkvi_buf *out)
+static void answer(process *self, unsigned node, const sentence *words, nkvi_buf *out)
 {
     nkv_str verb = words->list[0], what = words->n > 1 ? words->list[1] : nkv_cstr("");
     self->counts.commands++;
@@ -232,7 +235,7 @@ static size_t take_words(const char *data, size_t len, sentence *words)
     return at;
 }
 
-static void send_out(host *self, customer *conn)
+static void send_out(process *self, customer *conn)
 {
     while (conn->sent < conn->out.len) {
         ssize_t n = send(conn->source.fd, conn->out.data + conn->sent, conn->out.len - conn->sent,
@@ -258,7 +261,7 @@ static void send_out(host *self, customer *conn)
     }
 }
 
-static void read_in(host *self, customer *conn)
+static void read_in(process *self, customer *conn)
 {
     sentence words;
     if (!nkvi_buf_reserve(&conn->in, READ_BYTES)) {
@@ -283,7 +286,7 @@ static void read_in(host *self, customer *conn)
     send_out(self, conn);
 }
 
-static void on_conn(host *self, customer *conn, uint32_t events)
+static void on_conn(process *self, customer *conn, uint32_t events)
 {
     if (conn->source.fd >= 0 && (events & EPOLLOUT) != 0) {
         send_out(self, conn);
@@ -293,7 +296,7 @@ static void on_conn(host *self, customer *conn, uint32_t events)
     }
 }
 
-static void on_listener(host *self, const origin *listener)
+static void on_listener(process *self, const origin *listener)
 {
     int fd = listener->fd >= 0 ? accept(listener->fd, NULL, NULL) : -1;
     if (fd < 0) {
@@ -301,7 +304,9 @@ static void on_listener(host *self, const origin *listener)
     }
     customer *new = calloc(1, sizeof *new);
     T_REQUIRE(new != NULL);
+    const int on = 1;
     t_net_set_nonblocking(fd);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     new->source = (origin){.kind = CONN, .fd = fd, .node = listener->node};
     nkvi_buf_init(&new->in);
     nkvi_buf_init(&new->out);
@@ -313,14 +318,14 @@ static void on_listener(host *self, const origin *listener)
 
 /* ---- Orders ---------------------------------------------------------------------------------- */
 
-static void give(host *self, unsigned slot, unsigned to)
+static void give(process *self, unsigned slot, unsigned to)
 {
     self->map.holders[slot] = (uint16_t)to;
     nkvi_buf_clear(&self->slots);
     nkvi_buf_clear(&self->shards);
 }
 
-static void kill_node(host *self, unsigned node)
+static void kill_node(process *self, unsigned node)
 {
     (void)close(self->listeners[node].fd);
     self->listeners[node].fd = -1;
@@ -334,7 +339,7 @@ static void kill_node(host *self, unsigned node)
     }
 }
 
-static void on_order(host *self)
+static void on_order(process *self)
 {
     demand order;
     ssize_t n = recv(self->orders.fd, &order, sizeof order, 0);
@@ -367,7 +372,7 @@ static void on_order(host *self)
               sizeof self->counts);
 }
 
-_Noreturn static void run(host *self)
+_Noreturn static void run(process *self)
 {
     static struct epoll_event events[EVENTS];
     for (;;) {
@@ -393,21 +398,38 @@ static unsigned dealt(unsigned primaries, unsigned slot)
     return slot * primaries / SLOTS;
 }
 
-/* The ports are there before anybody is told of them. */
-static host *make(unsigned primaries, bool replicas)
+/* A port that was free, on an address of this process. */
+static int listen_at(const char *host, int *port)
 {
-    host *self = calloc(1, sizeof *self);
+    struct sockaddr_in name = {.sin_family = AF_INET};
+    socklen_t len = sizeof name;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    T_REQUIRE(fd >= 0 && inet_pton(AF_INET, host, &name.sin_addr) == 1);
+    if (bind(fd, (struct sockaddr *)&name, len) != 0 || listen(fd, BACKLOG) != 0) {
+        T_DIE("cannot listen on %s: %s", host, strerror(errno));
+    }
+    T_REQUIRE(getsockname(fd, (struct sockaddr *)&name, &len) == 0);
+    *port = ntohs(name.sin_port);
+    return fd;
+}
+
+/* The ports are there before anybody is told of them. */
+static process *make(unsigned primaries, bool replicas)
+{
+    process *self = calloc(1, sizeof *self);
     T_REQUIRE(self != NULL);
     self->nodes = primaries * (replicas ? 2 : 1);
     self->map.primaries = primaries;
     self->map.replicas = replicas;
+    (void)snprintf(self->map.host, sizeof self->map.host, "127.%u.%u.%u",
+                   1 + (unsigned)getpid() / 65536 % 254, (unsigned)getpid() / 256 % 256,
+                   1 + (unsigned)getpid() % 254);
     self->map.ports = calloc(self->nodes, sizeof *self->map.ports);
     self->map.epochs = calloc(primaries, sizeof *self->map.epochs);
     self->listeners = calloc(self->nodes, sizeof *self->listeners);
     T_REQUIRE(self->map.ports != NULL && self->map.epochs != NULL && self->listeners != NULL);
     for (unsigned i = 0; i < self->nodes; i++) {
-        int fd = t_net_listen_free(&self->map.ports[i]);
-        t_net_set_nonblocking(fd);
+        int fd = listen_at(self->map.host, &self->map.ports[i]);
         self->listeners[i] = (origin){.kind = LISTENER, .fd = fd, .node = i};
     }
     for (unsigned i = 0; i < primaries; i++) {
@@ -423,7 +445,7 @@ static host *make(unsigned primaries, bool replicas)
     return self;
 }
 
-_Noreturn static void become(host *self, int orders)
+_Noreturn static void become(process *self, int orders)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     self->orders = (origin){.kind = ORDERS, .fd = orders};
@@ -442,11 +464,12 @@ b_fake *b_fake_start(unsigned primaries, bool replicas)
     b_fake *handle = calloc(1, sizeof *handle);
     T_REQUIRE(handle != NULL && primaries >= 3 && primaries <= 4000);
     T_REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
-    host *other = make(primaries, replicas);
+    process *other = make(primaries, replicas);
     handle->primaries = primaries;
-    (void)snprintf(handle->url, sizeof handle->url,
-                   "redis-cluster://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d", other->map.ports[0],
-                   other->map.ports[1], other->map.ports[2]);
+    const char *host = other->map.host;
+    const int *ports = other->map.ports;
+    (void)snprintf(handle->url, sizeof handle->url, "redis-cluster://%s:%d,%s:%d,%s:%d", host,
+                   ports[0], host, ports[1], host, ports[2]);
     (void)fflush(NULL);
     handle->pid = fork();
     T_REQUIRE(handle->pid >= 0);

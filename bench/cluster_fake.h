@@ -5,10 +5,12 @@
  *      b_fake_give(fake, 4242, 7);          the slot is node 7's from now on
  *      b_fake_stop(fake);
  *
- * Each node listens on a port of 127.0.0.1 of its own and knows as much RESP3 as a client of a
+ * Each node listens on a port of its own and knows as much RESP3 as a client of a
  * cluster asks for: the greeting, CLUSTER MYID, INFO, SLOTS and SHARDS, PING, and of the commands
  * on keys GET (which answers the number of the node), SET, PTTL and EXISTS; MOVED for slots that
  * are another's.  All nodes see a change at the same moment, when the call that made it returns.
+ * The address is one of 127.0.0.0/8 that nobody else uses: hundreds of ports of 127.0.0.1 would
+ * meet clients of other programs that look for servers which are gone.
  * Nodes have numbers: primaries first, in the order of their slots, then a replica of each.
  *
  * Failure  ends the process, with what is wrong.
@@ -34,7 +36,7 @@ typedef struct b_fake_counts {
 b_fake *b_fake_start(unsigned primaries, bool replicas);
 void b_fake_stop(b_fake *fake);
 
-/* "redis-cluster://127.0.0.1:p1,127.0.0.1:p2,127.0.0.1:p3" */
+/* "redis-cluster://host:p1,host:p2,host:p3" */
 const char *b_fake_url(const b_fake *fake);
 
 /* Who holds the slot to begin with. */
@@ -57,6 +59,7 @@ enum { B_FAKE_ID = 40 };
 typedef struct b_fake_map {
     unsigned primaries;
     bool replicas;
+    char host[16];           /* of all nodes */
     int *ports;              /* of the nodes */
     uint64_t *epochs;        /* of the primaries */
     uint16_t holders[16384]; /* of the slots */

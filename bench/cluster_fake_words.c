@@ -6,8 +6,6 @@
 
 enum { SLOTS = 16384 };
 
-static const char host[] = "127.0.0.1";
-
 static void say_text(nkvi_buf *out, const char *text)
 {
     nkvi_buf_printf(out, "$%zu\r\n%s\r\n", strlen(text), text);
@@ -46,7 +44,7 @@ static unsigned range_end(const b_fake_map *map, unsigned first)
 static void say_slots_node(const b_fake_map *map, unsigned node, nkvi_buf *out)
 {
     nkvi_buf_text(out, "*4\r\n");
-    say_text(out, host);
+    say_text(out, map->host);
     nkvi_buf_printf(out, ":%d\r\n", map->ports[node]);
     b_fake_say_id(node, out);
     nkvi_buf_text(out, "%0\r\n");
@@ -80,9 +78,9 @@ static void say_shards_node(const b_fake_map *map, unsigned node, nkvi_buf *out)
     say_text(out, "port");
     nkvi_buf_printf(out, ":%d\r\n", map->ports[node]);
     say_text(out, "ip");
-    say_text(out, host);
+    say_text(out, map->host);
     say_text(out, "endpoint");
-    say_text(out, host);
+    say_text(out, map->host);
     say_text(out, "role");
     say_text(out, node < map->primaries ? "master" : "replica");
     say_text(out, "replication-offset");
