@@ -45,8 +45,8 @@ static nkvi_intent intent_of(const nkvi_steps *all)
     return all->level == NKV_BARRIER ? NKVI_TO_WRITE : NKVI_TO_READ;
 }
 
-/* Whom it is asked of.  The token first: an answer of whoever is behind a write of ours that is later
- * than this is not kept. */
+/* Whom it is asked of.  The token first: an answer of whoever is behind a write of ours that is
+ * later than this is not kept. */
 static void aim(const nkvi_steps *all, nkvi_reading *item)
 {
     item->ask.token = nkvi_fence_token(all->client->fence, item->read->query.key_hash);

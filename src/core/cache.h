@@ -96,7 +96,8 @@ void nkvi_cache_write_end(nkv_cache *cache, nkv_str key, uint32_t spaces);
  * from replicas; the cache's, to its end.  NULL: memory. */
 nkvi_written *nkvi_cache_written(nkv_cache *cache);
 
-/* The same as a write for a command that changes everything (FLUSHALL, SWAPDB …); called before and after. */
+/* The same as a write for a command that changes everything (FLUSHALL, SWAPDB …); called before and
+ * after. */
 void nkvi_cache_flush_own(nkv_cache *cache);
 
 /* ---- lookups and puts ------------------------------------------------------------------------ */

@@ -43,21 +43,46 @@ static bool is_listed(const t_server_kind *kind)
            strcmp(kind->name, "valkey") == 0;
 }
 
-struct criterion_test_params t_live_kinds(void)
+static struct criterion_test_params list_kinds(bool (*wanted)(const t_server_kind *kind))
 {
     size_t count = 0;
     for (const t_server_kind *kind = t_server_kinds(); kind->name != NULL; kind++) {
-        count += is_listed(kind);
+        count += wanted(kind);
     }
     t_live_kind *list = cr_malloc((count + 1) * sizeof *list);
     T_REQUIRE(list != NULL);
     size_t used = 0;
     for (const t_server_kind *kind = t_server_kinds(); kind->name != NULL; kind++) {
-        if (is_listed(kind)) {
+        if (wanted(kind)) {
             (void)snprintf(list[used++].name, sizeof list->name, "%s", kind->name);
         }
     }
     return cr_make_param_array(t_live_kind, list, used, NULL);
+}
+
+struct criterion_test_params t_live_kinds(void)
+{
+    return list_kinds(is_listed);
+}
+
+/* Of those that were asked for the first, else redis and the newest valkey. */
+static bool is_for_topologies(const t_server_kind *kind)
+{
+    const char *all = getenv("NEARKV_TOPOLOGIES"), *servers = getenv("NEARKV_SERVERS");
+    const bool newest = t_server_kind_find("valkey81")->binary != NULL;
+    if (all != NULL && strcmp(all, "all") == 0) {
+        return is_listed(kind);
+    }
+    if (servers != NULL && servers[0] != '\0') {
+        return strcmp(kind->name, t_server_kinds()->name) == 0;
+    }
+    return is_listed(kind) && (strcmp(kind->name, "redis") == 0 ||
+                               strcmp(kind->name, newest ? "valkey81" : "valkey") == 0);
+}
+
+struct criterion_test_params t_live_topology_kinds(void)
+{
+    return list_kinds(is_for_topologies);
 }
 
 void t_live_run(const t_live_kind *kind, void (*on_server)(t_server *server),

@@ -13,7 +13,11 @@
  *          t_server_stop(server);
  *      }
  *
- * Each is one Criterion test per kind of server. A kind that is required and missing fails; redis
+ *      T_LIVE_TOPOLOGY(cluster_load, failover)           the same, for what takes many servers
+ *
+ * Each is one Criterion test per kind of server; a T_LIVE_TOPOLOGY, which takes seconds, of two: an
+ * old redis and a new valkey, or of the first that NEARKV_SERVERS names, unless NEARKV_TOPOLOGIES
+ * is "all". A kind that is required and missing fails; redis
  * or valkey missing elsewhere is a skip with the reason; redis8 and valkey81 are left out where
  * they are not there. A test that runs for two minutes is ended by SIGALRM: alarm() moves that.
  *
@@ -33,6 +37,9 @@ typedef struct t_live_kind {
 
 /* The kinds to run, as Criterion wants them. */
 struct criterion_test_params t_live_kinds(void);
+
+/* Those for T_LIVE_TOPOLOGY. */
+struct criterion_test_params t_live_topology_kinds(void);
 
 /* Runs a test on a borrowed server, or with the name of a kind; exactly one of both is given. Skips
  * or fails the test if the kind is missing.                                                      */
@@ -55,6 +62,18 @@ void t_live_run(const t_live_kind *kind, void (*on_server)(t_server *server),
         t_live_run(kind, T_LIVE_BODY_(suite, T_LIVE_FIRST_(__VA_ARGS__, )), NULL);    \
     }                                                                                 \
     static void T_LIVE_BODY_(suite, T_LIVE_FIRST_(__VA_ARGS__, ))(t_server * server)
+
+#define T_LIVE_TOPOLOGY(suite, ...)                                                  \
+    static void T_LIVE_BODY_(suite, T_LIVE_FIRST_(__VA_ARGS__, ))(const char *kind); \
+    T_LIVE_KINDS_(suite, T_LIVE_FIRST_(__VA_ARGS__, ))                               \
+    {                                                                                \
+        return t_live_topology_kinds();                                              \
+    }                                                                                \
+    ParameterizedTest(t_live_kind *kind, suite, __VA_ARGS__)                         \
+    {                                                                                \
+        t_live_run(kind, NULL, T_LIVE_BODY_(suite, T_LIVE_FIRST_(__VA_ARGS__, )));   \
+    }                                                                                \
+    static void T_LIVE_BODY_(suite, T_LIVE_FIRST_(__VA_ARGS__, ))(const char *kind)
 
 #define T_LIVE_PRIVATE(suite, ...)                                                   \
     static void T_LIVE_BODY_(suite, T_LIVE_FIRST_(__VA_ARGS__, ))(const char *kind); \

@@ -47,7 +47,7 @@ static void expect_service(t_load *load, const char *what)
     cr_expect(ms >= 0 && ms <= SERVICE_MS, "%s: normal service after %lld ms", what, (long long)ms);
 }
 
-T_LIVE_PRIVATE(cluster_load, resharding_1000_slots_back_and_forth)
+T_LIVE_TOPOLOGY(cluster_load, resharding_1000_slots_back_and_forth)
 {
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){.kind = kind});
     t_load *load = load_start(cluster);
@@ -58,7 +58,7 @@ T_LIVE_PRIVATE(cluster_load, resharding_1000_slots_back_and_forth)
     t_cluster_stop(cluster);
 }
 
-T_LIVE_PRIVATE(cluster_load, failover_by_command)
+T_LIVE_TOPOLOGY(cluster_load, failover_by_command)
 {
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){.kind = kind, .replicas = 1});
     t_load *load = load_start(cluster);
@@ -72,7 +72,7 @@ T_LIVE_PRIVATE(cluster_load, failover_by_command)
     t_cluster_stop(cluster);
 }
 
-T_LIVE_PRIVATE(cluster_load, kill_9_of_a_primary)
+T_LIVE_TOPOLOGY(cluster_load, kill_9_of_a_primary)
 {
     t_cluster *cluster =
         t_cluster_start(&(t_cluster_options){.kind = kind, .replicas = 1, .node_timeout_ms = 1000});
@@ -88,7 +88,7 @@ T_LIVE_PRIVATE(cluster_load, kill_9_of_a_primary)
     t_cluster_stop(cluster);
 }
 
-T_LIVE_PRIVATE(cluster_load, a_node_paused_and_resumed)
+T_LIVE_TOPOLOGY(cluster_load, a_node_paused_and_resumed)
 {
     t_cluster *cluster =
         t_cluster_start(&(t_cluster_options){.kind = kind, .replicas = 1, .node_timeout_ms = 1000});
@@ -109,7 +109,7 @@ T_LIVE_PRIVATE(cluster_load, a_node_paused_and_resumed)
 }
 
 /* Cases 13, 87 and 88. */
-T_LIVE_PRIVATE(cluster_load, a_node_is_added_and_removed)
+T_LIVE_TOPOLOGY(cluster_load, a_node_is_added_and_removed)
 {
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){.kind = kind});
     t_load *load = load_start(cluster);
@@ -134,7 +134,7 @@ T_LIVE_PRIVATE(cluster_load, a_node_is_added_and_removed)
 }
 
 /* Case 89, too: the client is cut off from a primary, which is alive, and is failed over. */
-T_LIVE_PRIVATE(cluster_load, a_partition)
+T_LIVE_TOPOLOGY(cluster_load, a_partition)
 {
     t_cluster *cluster =
         t_cluster_start(&(t_cluster_options){.kind = kind, .replicas = 1, .proxied = true});

@@ -209,7 +209,7 @@ static void case_95_and_96_a_batch_over_all_nodes(rig *r)
     cr_assert_eq(removed, KEYS - KEYS / 3);
 }
 
-T_LIVE_PRIVATE(cluster_slots, g_cases_81_to_86_95_96)
+T_LIVE_TOPOLOGY(cluster_slots, g_cases_81_to_86_95_96)
 {
     rig r = rig_open(kind);
     case_81_a_key_that_migrates(&r);

@@ -54,7 +54,7 @@ static long long gets_of(t_sentinels *all, int node)
 }
 
 /* Cases 91 and 92. */
-T_LIVE_PRIVATE(sentinel, cases_91_and_92_a_replica_is_read_and_tells)
+T_LIVE_TOPOLOGY(sentinel, cases_91_and_92_a_replica_is_read_and_tells)
 {
     t_sentinels *all = t_sentinels_start(&(t_sentinels_options){.kind = kind, .replicas = 1});
     nkv_options options = options_of(all, NKV_READ_REPLICA);
@@ -89,7 +89,7 @@ T_LIVE_PRIVATE(sentinel, cases_91_and_92_a_replica_is_read_and_tells)
 }
 
 /* P2, where replicas lag: the writer does not read from before its write. */
-T_LIVE_PRIVATE(sentinel, own_writes_are_read_where_replicas_lag)
+T_LIVE_TOPOLOGY(sentinel, own_writes_are_read_where_replicas_lag)
 {
     t_sentinels *all = t_sentinels_start(&(t_sentinels_options){.kind = kind});
     nkv_options options = options_of(all, NKV_READ_PREFER_REPLICA);
@@ -122,7 +122,7 @@ T_LIVE_PRIVATE(sentinel, own_writes_are_read_where_replicas_lag)
 }
 
 /* Case 93, and a replica that has lost its primary. */
-T_LIVE_PRIVATE(sentinel, case_93_a_replica_without_its_primary_vouches_for_nothing)
+T_LIVE_TOPOLOGY(sentinel, case_93_a_replica_without_its_primary_vouches_for_nothing)
 {
     t_sentinels *all = t_sentinels_start(&(t_sentinels_options){.kind = kind, .replicas = 1});
     nkv_options options = options_of(all, NKV_READ_PREFER_REPLICA);
@@ -145,7 +145,7 @@ T_LIVE_PRIVATE(sentinel, case_93_a_replica_without_its_primary_vouches_for_nothi
 }
 
 /* Case 94, and 89: what the old primary vouched for is gone. */
-T_LIVE_PRIVATE(sentinel, case_94_a_switch_fences_the_old_primary)
+T_LIVE_TOPOLOGY(sentinel, case_94_a_switch_fences_the_old_primary)
 {
     t_sentinels *all = t_sentinels_start(&(t_sentinels_options){.kind = kind});
     nkv_options options = options_of(all, NKV_READ_PRIMARY);
@@ -169,7 +169,7 @@ T_LIVE_PRIVATE(sentinel, case_94_a_switch_fences_the_old_primary)
     t_sentinels_stop(all);
 }
 
-T_LIVE_PRIVATE(sentinel, services_passwords_and_what_is_wrong_with_them)
+T_LIVE_TOPOLOGY(sentinel, services_passwords_and_what_is_wrong_with_them)
 {
     t_sentinels *all =
         t_sentinels_start(&(t_sentinels_options){.kind = kind,
@@ -246,13 +246,13 @@ static void load_with(const char *kind, nkv_read_from from, int64_t bound_ms)
     t_sentinels_stop(all);
 }
 
-T_LIVE_PRIVATE(sentinel_load, failover_kill_and_the_old_primary_comes_back)
+T_LIVE_TOPOLOGY(sentinel_load, failover_kill_and_the_old_primary_comes_back)
 {
     load_with(kind, NKV_READ_PRIMARY, BOUND_MS);
 }
 
 /* Replicas are as old as they are: only BARRIER reads and own writes are judged. */
-T_LIVE_PRIVATE(sentinel_load, the_same_with_replicas)
+T_LIVE_TOPOLOGY(sentinel_load, the_same_with_replicas)
 {
     load_with(kind, NKV_READ_PREFER_REPLICA, -1);
 }

@@ -100,7 +100,7 @@ static void check_layout(t_cluster *cluster, nkv_client *client, nkv_lmcache_lay
     nkv_lmcache_destroy(lm);
 }
 
-T_LIVE_PRIVATE(lmcache_topologies, case_19_layouts_on_a_cluster)
+T_LIVE_TOPOLOGY(lmcache_topologies, case_19_layouts_on_a_cluster)
 {
     t_cluster *cluster =
         t_cluster_start(&(t_cluster_options){.kind = kind, .password = "of-all-nodes"});
@@ -113,7 +113,7 @@ T_LIVE_PRIVATE(lmcache_topologies, case_19_layouts_on_a_cluster)
 }
 
 /* MOVED and ASK on bulk lanes: of the first chunk's slots. */
-T_LIVE_PRIVATE(lmcache_topologies, case_19_moved_and_ask)
+T_LIVE_TOPOLOGY(lmcache_topologies, case_19_moved_and_ask)
 {
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){.kind = kind});
     nkv_client *client = client_of(t_cluster_url(cluster), 10000);
@@ -145,7 +145,7 @@ T_LIVE_PRIVATE(lmcache_topologies, case_19_moved_and_ask)
 }
 
 /* Behaviour 12: a slot that nobody serves is an error of its keys alone. */
-T_LIVE_PRIVATE(lmcache_topologies, case_12_a_slot_of_nobody)
+T_LIVE_TOPOLOGY(lmcache_topologies, case_12_a_slot_of_nobody)
 {
     static const char *const args[] = {"--cluster-require-full-coverage", "no", NULL};
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){.kind = kind, .args = args});
@@ -214,7 +214,7 @@ static void *load_main(void *arg)
     return NULL;
 }
 
-T_LIVE_PRIVATE(lmcache_topologies, case_19_chunks_while_a_cluster_changes)
+T_LIVE_TOPOLOGY(lmcache_topologies, case_19_chunks_while_a_cluster_changes)
 {
     t_cluster *cluster =
         t_cluster_start(&(t_cluster_options){.kind = kind, .replicas = 1, .node_timeout_ms = 1000});
@@ -240,7 +240,7 @@ T_LIVE_PRIVATE(lmcache_topologies, case_19_chunks_while_a_cluster_changes)
     t_cluster_stop(cluster);
 }
 
-T_LIVE_PRIVATE(lmcache_topologies, case_18_chunks_behind_sentinels)
+T_LIVE_TOPOLOGY(lmcache_topologies, case_18_chunks_behind_sentinels)
 {
     t_sentinels *all = t_sentinels_start(&(t_sentinels_options){.kind = kind});
     char *url = strdup(t_sentinels_url(all));

@@ -52,7 +52,7 @@ T_LIVE(support_cluster, knows_the_slots_of_keys)
 
 /* ---- Start and stop -------------------------------------------------------------------------- */
 
-T_LIVE_PRIVATE(support_cluster, starts_serves_and_leaves_nothing)
+T_LIVE_TOPOLOGY(support_cluster, starts_serves_and_leaves_nothing)
 {
     const int fds = t_fd_count();
     const int threads = t_thread_count();
@@ -91,7 +91,7 @@ T_LIVE_PRIVATE(support_cluster, starts_serves_and_leaves_nothing)
     T_WAIT_UNTIL(t_thread_count() == threads, 5000); /* a joined one is listed a little longer */
 }
 
-T_LIVE_PRIVATE(support_cluster, starts_with_replicas)
+T_LIVE_TOPOLOGY(support_cluster, starts_with_replicas)
 {
     const int64_t begin_ms = t_now_ms();
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){.kind = kind, .replicas = 1});
@@ -113,7 +113,7 @@ T_LIVE_PRIVATE(support_cluster, starts_with_replicas)
 }
 
 /* Clients see the proxies alone, and but for replicas only clients come by them. */
-T_LIVE_PRIVATE(support_cluster, hides_behind_proxies)
+T_LIVE_TOPOLOGY(support_cluster, hides_behind_proxies)
 {
     t_cluster *cluster = t_cluster_start(
         &(t_cluster_options){.kind = kind, .replicas = 1, .proxied = true, .password = "pw"});
@@ -144,7 +144,7 @@ T_LIVE_PRIVATE(support_cluster, hides_behind_proxies)
 
 /* ---- Slots ----------------------------------------------------------------------------------- */
 
-T_LIVE_PRIVATE(support_cluster, moves_a_slot_with_its_keys)
+T_LIVE_TOPOLOGY(support_cluster, moves_a_slot_with_its_keys)
 {
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){.kind = kind, .replicas = 1});
     char key[T_CLUSTER_KEY_MAX];
@@ -168,7 +168,7 @@ T_LIVE_PRIVATE(support_cluster, moves_a_slot_with_its_keys)
     t_cluster_stop(cluster);
 }
 
-T_LIVE_PRIVATE(support_cluster, reassigns_a_slot_without_its_keys)
+T_LIVE_TOPOLOGY(support_cluster, reassigns_a_slot_without_its_keys)
 {
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){.kind = kind});
     char key[T_CLUSTER_KEY_MAX];
@@ -186,7 +186,7 @@ T_LIVE_PRIVATE(support_cluster, reassigns_a_slot_without_its_keys)
     t_cluster_stop(cluster);
 }
 
-T_LIVE_PRIVATE(support_cluster, reshards)
+T_LIVE_TOPOLOGY(support_cluster, reshards)
 {
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){.kind = kind});
     char keys[3][T_CLUSTER_KEY_MAX];

@@ -35,7 +35,7 @@ static void tell(const char *kind, const char *what, int64_t since_ms)
 
 /* ---- A replica takes over -------------------------------------------------------------------- */
 
-T_LIVE_PRIVATE(support_cluster_nodes, fail_over_by_command_and_back)
+T_LIVE_TOPOLOGY(support_cluster_nodes, fail_over_by_command_and_back)
 {
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){.kind = kind, .replicas = 1});
     set(cluster, 0, 5, "v");
@@ -54,7 +54,7 @@ T_LIVE_PRIVATE(support_cluster_nodes, fail_over_by_command_and_back)
     t_cluster_stop(cluster);
 }
 
-T_LIVE_PRIVATE(support_cluster_nodes, take_over_when_one_is_killed)
+T_LIVE_TOPOLOGY(support_cluster_nodes, take_over_when_one_is_killed)
 {
     t_cluster *cluster = t_cluster_start(&(t_cluster_options){
         .kind = kind, .replicas = 1, .node_timeout_ms = 1000, .proxied = true});
@@ -85,7 +85,7 @@ T_LIVE_PRIVATE(support_cluster_nodes, take_over_when_one_is_killed)
     t_cluster_stop(cluster);
 }
 
-T_LIVE_PRIVATE(support_cluster_nodes, demote_one_that_was_silent)
+T_LIVE_TOPOLOGY(support_cluster_nodes, demote_one_that_was_silent)
 {
     t_cluster *cluster =
         t_cluster_start(&(t_cluster_options){.kind = kind, .replicas = 1, .node_timeout_ms = 1000});
@@ -105,7 +105,7 @@ T_LIVE_PRIVATE(support_cluster_nodes, demote_one_that_was_silent)
 }
 
 /* Without a replica its slots are nobody's until it is back, with nothing in it. */
-T_LIVE_PRIVATE(support_cluster_nodes, are_down_while_a_slot_has_no_owner)
+T_LIVE_TOPOLOGY(support_cluster_nodes, are_down_while_a_slot_has_no_owner)
 {
     t_cluster *cluster =
         t_cluster_start(&(t_cluster_options){.kind = kind, .node_timeout_ms = 500});
@@ -125,7 +125,7 @@ T_LIVE_PRIVATE(support_cluster_nodes, are_down_while_a_slot_has_no_owner)
 
 /* ---- More, and fewer ------------------------------------------------------------------------- */
 
-T_LIVE_PRIVATE(support_cluster_nodes, come_and_go)
+T_LIVE_TOPOLOGY(support_cluster_nodes, come_and_go)
 {
     t_cluster *cluster =
         t_cluster_start(&(t_cluster_options){.kind = kind, .replicas = 1, .proxied = true});

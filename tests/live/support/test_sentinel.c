@@ -23,7 +23,7 @@ static bool holds(t_sentinels *all, int node, const char *key, const char *value
     return same;
 }
 
-T_LIVE_PRIVATE(support_sentinel, starts_and_leaves_nothing)
+T_LIVE_TOPOLOGY(support_sentinel, starts_and_leaves_nothing)
 {
     const int fds = t_fd_count();
     const int threads = t_thread_count();
@@ -54,7 +54,7 @@ T_LIVE_PRIVATE(support_sentinel, starts_and_leaves_nothing)
     T_WAIT_UNTIL(t_thread_count() == threads, 5000); /* a joined one is listed a little longer */
 }
 
-T_LIVE_PRIVATE(support_sentinel, fails_over_by_command)
+T_LIVE_TOPOLOGY(support_sentinel, fails_over_by_command)
 {
     t_sentinels *all =
         t_sentinels_start(&(t_sentinels_options){.kind = kind, .service = "other", .replicas = 1});
@@ -67,7 +67,7 @@ T_LIVE_PRIVATE(support_sentinel, fails_over_by_command)
     t_sentinels_stop(all);
 }
 
-T_LIVE_PRIVATE(support_sentinel, replaces_a_killed_primary)
+T_LIVE_TOPOLOGY(support_sentinel, replaces_a_killed_primary)
 {
     t_sentinels *all = t_sentinels_start(&(t_sentinels_options){
         .kind = kind, .proxied = true, .password = "pw", .sentinel_password = "other"});
@@ -95,7 +95,7 @@ T_LIVE_PRIVATE(support_sentinel, replaces_a_killed_primary)
     t_sentinels_stop(all);
 }
 
-T_LIVE_PRIVATE(support_sentinel, demotes_a_primary_that_was_silent)
+T_LIVE_TOPOLOGY(support_sentinel, demotes_a_primary_that_was_silent)
 {
     t_sentinels *all = t_sentinels_start(&(t_sentinels_options){.kind = kind});
     t_sentinels_pause(all, 0);
