@@ -209,6 +209,98 @@ static void case_95_and_96_a_batch_over_all_nodes(rig *r)
     cr_assert_eq(removed, KEYS - KEYS / 3);
 }
 
+/* A slot that is being migrated has lost some of its keys and kept others. */
+static void case_54_a_barrier_while_a_slot_is_being_migrated(rig *r)
+{
+    char names[2][T_CLUSTER_KEY_MAX + 4];
+    nkv_str keys[2];
+    nkv_result results[2];
+    nkv_call call;
+    next_slot(r);
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(names[i], sizeof names[i], "{%s}%d", r->key, i);
+        keys[i] = nkv_cstr(names[i]);
+    }
+    t_ctl_ok(t_cluster_ctl(r->cluster, r->from), "SET", names[0], "stays");
+    cr_assert_str_eq(t_near_get(r->client, names[0]).text, "stays");
+    cr_assert(t_is(t_near_get(r->client, names[1]), NKV_FROM_SERVER, "_"));
+    t_cluster_migrate_begin(r->cluster, r->slot, r->to);
+    t_ctl *target = t_cluster_ctl(r->cluster, r->to);
+    t_ctl_ok(target, "ASKING");
+    t_ctl_ok(target, "SET", names[1], "new");
+    nkv_call_init(&call);
+    call.level = NKV_BARRIER;
+    cr_assert_eq(nkv_mget(r->client, keys, 2, &call, results), NKV_OK);
+    cr_assert_eq(nkv_value_str(results[0].value).len, 5);
+    cr_assert_eq(nkv_value_str(results[1].value).len, 3);
+    nkv_value_release(results[0].value);
+    nkv_value_release(results[1].value);
+    t_cluster_migrate_keys(r->cluster);
+    t_cluster_migrate_end(r->cluster);
+}
+
+/* Scripts go where their keys are, and are executed once. */
+static void scripts_of_every_node(rig *r)
+{
+    static const char *const once =
+        "redis.call('INCR', KEYS[1]); return redis.error_reply('TRYAGAIN busy')";
+    char key[T_CLUSTER_KEY_MAX];
+    nkv_call call;
+    nkv_call_init(&call);
+    call.timeout_ms = 500;
+    for (int slot = 500; slot < T_CLUSTER_SLOTS; slot += 3000) {
+        t_cluster_key(slot, key);
+        const char *set = "return redis.call('SET', KEYS[1], ARGV[1])";
+        cr_assert(t_says(t_near(r->client, "EVAL", set, "1", key, "0"), "+OK"));
+        cr_assert_str_eq(t_near_get(r->client, key).text, "0");
+        t_answer answer = t_near_with(r->client, &call, "EVAL", once, "1", key);
+        cr_assert_eq(answer.status, NKV_EREPLY);
+        cr_assert_str_eq(t_near_get(r->client, key).text, "1");
+    }
+    const nkv_str argv[] = {nkv_cstr("EVAL"), nkv_cstr("return redis.call('INCR', KEYS[1])"),
+                            nkv_cstr("1"), nkv_cstr(key)};
+    const nkv_argv commands[] = {{4, argv}, {4, argv}};
+    nkv_value *value = NULL;
+    cr_assert_eq(nkv_transaction(r->client, commands, 2, NULL, &value), NKV_OK);
+    nkv_value_release(value);
+    cr_assert_str_eq(t_near_get(r->client, key).text, "3");
+    cr_assert(t_says(t_near(r->client, "EVAL", "return 7", "0"), ":7"));
+}
+
+/* Commands without a key mean all nodes. */
+static void commands_of_the_whole_cluster(rig *r)
+{
+    enum { KEYS = 300 };
+    bool seen[KEYS] = {false};
+    char name[24], cursor[24] = "0";
+    int scanned = 0;
+    cr_assert(t_says(t_near(r->client, "FLUSHALL"), "+OK"));
+    cr_assert(t_says(t_near(r->client, "DBSIZE"), ":0"));
+    for (int i = 0; i < KEYS; i++) {
+        (void)snprintf(name, sizeof name, "scan:%d", i);
+        cr_assert_eq(t_near_set(r->client, name, "v"), NKV_OK);
+    }
+    cr_assert(t_says(t_near(r->client, "DBSIZE"), ":300"));
+    do {
+        const nkv_str argv[] = {nkv_cstr("SCAN"), nkv_cstr(cursor), nkv_cstr("COUNT"),
+                                nkv_cstr("20")};
+        nkv_value *value = NULL;
+        cr_assert_eq(nkv_command(r->client, 4, argv, NULL, &value), NKV_OK);
+        nkv_reply reply = nkv_value_reply(value);
+        (void)snprintf(cursor, sizeof cursor, "%s", reply.element[0].str);
+        for (size_t i = 0; i < reply.element[1].elements; i++) {
+            const char *text = reply.element[1].element[i].str;
+            long number = strtol(text + strlen("scan:"), NULL, 10);
+            scanned += !seen[number];
+            seen[number] = true;
+        }
+        nkv_value_release(value);
+    } while (strcmp(cursor, "0") != 0);
+    cr_assert_eq(scanned, KEYS);
+    cr_assert_eq(t_near(r->client, "SCAN", "x").status, NKV_EINVAL);
+    cr_assert_eq(t_near(r->client, "SCAN", "18014398509481984000").status, NKV_EINVAL);
+}
+
 T_LIVE_TOPOLOGY(cluster_slots, g_cases_81_to_86_95_96)
 {
     rig r = rig_open(kind);
@@ -220,5 +312,8 @@ T_LIVE_TOPOLOGY(cluster_slots, g_cases_81_to_86_95_96)
     case_85_only_the_slot_that_moved(&r);
     case_86_an_answer_behind_asking(&r);
     case_95_and_96_a_batch_over_all_nodes(&r);
+    case_54_a_barrier_while_a_slot_is_being_migrated(&r);
+    scripts_of_every_node(&r);
+    commands_of_the_whole_cluster(&r);
     rig_close(&r);
 }

@@ -100,6 +100,24 @@ static void check_layout(t_cluster *cluster, nkv_client *client, nkv_lmcache_lay
     nkv_lmcache_destroy(lm);
 }
 
+/* The answer to a login is no answer to a chunk's command. */
+static void a_login_that_is_refused(const t_cluster *cluster)
+{
+    char url[64];
+    (void)snprintf(url, sizeof url, "redis-cluster://127.0.0.1:%d", t_cluster_port(cluster, 0));
+    nkv_options options = t_near_options(url);
+    options.timeout_ms = 1000;
+    nkv_client *client = t_near_start(&options);
+    t_items list = t_items_new("k", 3);
+    t_items_bufs(&list, LEN);
+    nkv_call call;
+    nkv_call_init(&call);
+    cr_expect_eq(nkv_batch_get(client, list.items, 3, &call), NKV_EREPLY);
+    cr_expect(strstr(call.error.text, "NOAUTH") != NULL, "%s", call.error.text);
+    t_items_free(&list);
+    nkv_client_destroy(client);
+}
+
 T_LIVE_TOPOLOGY(lmcache_topologies, case_19_layouts_on_a_cluster)
 {
     t_cluster *cluster =
@@ -108,6 +126,7 @@ T_LIVE_TOPOLOGY(lmcache_topologies, case_19_layouts_on_a_cluster)
     for (int layout = 0; layout < T_LM_LAYOUTS; layout++) {
         check_layout(cluster, client, (nkv_lmcache_layout)layout);
     }
+    a_login_that_is_refused(cluster);
     nkv_client_destroy(client);
     t_cluster_stop(cluster);
 }

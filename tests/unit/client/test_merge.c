@@ -236,3 +236,39 @@ Test(client_merge, what_a_cluster_does_not_have)
     cr_assert_eq(nkv_client_create(&options, &client, &error), NKV_ENOTSUP);
     cr_assert_not_null(strstr(error.text, "TLS"), "%s", error.text);
 }
+
+/* Clients of other services, or of the same addresses seen through another map, share no answers,
+ * even if they share a cache.  Nobody listens there. */
+Test(client_merge, services_and_address_maps_do_not_mix)
+{
+    static const struct {
+        const char *url, *map;
+    } rows[] = {{"redis-sentinel://127.0.0.1:1/orders", NULL},
+                {"redis-sentinel://127.0.0.1:1/users", NULL},
+                {"redis-sentinel://127.0.0.1:1/users?read_from=replica", NULL},
+                {"redis-sentinel://127.0.0.1:1/users", "a=b"},
+                {"redis-cluster://127.0.0.1:1", NULL},
+                {"redis-cluster://127.0.0.1:1", "a=b"},
+                {"redis://127.0.0.1:1", NULL}};
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    nkv_client *clients[ROWS];
+    nkv_cache *cache = NULL;
+    nkv_cache_options cache_options;
+    nkv_cache_options_init(&cache_options);
+    cr_assert_eq(nkv_cache_create(&cache_options, &cache, &error), NKV_OK);
+    for (size_t i = 0; i < ROWS; i++) {
+        nkv_options_init(&options);
+        options.url = rows[i].url;
+        options.address_map = rows[i].map;
+        options.cache = cache;
+        cr_assert_eq(nkv_client_create(&options, &clients[i], &error), NKV_OK, "%s", error.text);
+        for (size_t j = 0; j < i; j++) {
+            cr_assert_neq(nkv_client_space(clients[i]), nkv_client_space(clients[j]), "%zu, %zu", i,
+                          j);
+        }
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        nkv_client_destroy(clients[i]);
+    }
+    nkv_cache_release(cache);
+}
