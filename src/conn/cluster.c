@@ -258,7 +258,7 @@ static nkv_status open_seeds(cluster *self, const nkvi_cluster_config *config, n
     return NKV_OK;
 }
 
-static nkv_status open(cluster *self, const nkvi_cluster_config *config, nkv_error *error)
+static nkv_status open_all(cluster *self, const nkvi_cluster_config *config, nkv_error *error)
 {
     self->config = config->base;
     self->max_age_ns = config->topology_max_age_ms * NKVI_NS_PER_MS;
@@ -295,7 +295,7 @@ nkv_status nkvi_cluster_create(const nkvi_cluster_config *config, nkvi_connector
     self->base.barrier = NKVI_BARRIER_KEYS;
     self->base.hash_slots = true;
     (void)pthread_mutex_init(&self->mu, NULL);
-    nkv_status status = open(self, config, error);
+    nkv_status status = open_all(self, config, error);
     if (status != NKV_OK) {
         cluster_destroy(&self->base);
         return status;

@@ -107,7 +107,7 @@ static nkvi_map_node **resolve(question *q)
 {
     cluster *self = q->node->cluster;
     const nkvi_cluster_view *view = &q->view;
-    nkvi_map_node **nodes = nkvi_calloc(view->nodes_len + 1, sizeof *nodes);
+    nkvi_map_node **nodes = nkvi_calloc(view->nodes_len + 1, sizeof(void *));
     for (size_t i = 0; nodes != NULL && i < view->nodes_len; i++) {
         const nkvi_view_node *seen = &view->nodes[i];
         if (!is_of_use(view, i)) {

@@ -261,7 +261,7 @@ static void configure(sentinels *all, const nkvi_sentinel_config *config)
         "no server is known that may be asked: no sentinel has named one yet";
 }
 
-static nkv_status open(sentinels *all, const nkvi_sentinel_config *config, nkv_error *error)
+static nkv_status open_all(sentinels *all, const nkvi_sentinel_config *config, nkv_error *error)
 {
     nkv_status status = nkvi_address_map_parse(config->address_map, &all->addresses, error);
     if (status == NKV_OK) {
@@ -294,7 +294,7 @@ nkv_status nkvi_sentinel_create(const nkvi_sentinel_config *config, nkvi_connect
     all->base.barrier = NKVI_BARRIER_ROLE;
     (void)pthread_mutex_init(&all->mu, NULL);
     configure(all, config);
-    nkv_status status = open(all, config, error);
+    nkv_status status = open_all(all, config, error);
     if (status != NKV_OK) {
         sentinel_destroy(&all->base);
         return status;
