@@ -1,5 +1,5 @@
 /* tests/live/client/test_cluster_slots.c - hash slots that move under a client; the acceptance
- * cases 81 to 86, 95 and 96, on one cluster. */
+ * cases 63, 81 to 86, 95 and 96, on one cluster. */
 
 #include <stdlib.h>
 
@@ -301,6 +301,35 @@ static void commands_of_the_whole_cluster(rig *r)
     cr_assert_eq(t_near(r->client, "SCAN", "18014398509481984000").status, NKV_EINVAL);
 }
 
+/* Case 63 on every node: a user who may not track works, uncached, and is told why. */
+static void case_63_tracking_refused(const rig *r)
+{
+    for (int i = 0; i < 3; i++) {
+        t_ctl_ok(t_cluster_ctl(r->cluster, i), "ACL", "SETUSER", "ann", "on", ">pw", "+@all", "~*",
+                 "&*", "-client|tracking");
+    }
+    t_events *events = t_events_new();
+    nkv_options options = t_near_options(t_cluster_url(r->cluster));
+    options.username = "ann";
+    options.password = "pw";
+    options.on_event = t_events_take;
+    options.on_event_ud = events;
+    nkv_client *client = t_near_start(&options);
+    cr_assert_eq(nkv_client_wait_ready(client, 5000, NULL), NKV_ENOTSUP);
+    for (int slot = 1000; slot < T_CLUSTER_SLOTS; slot += 4000) {
+        char key[T_CLUSTER_KEY_MAX];
+        t_cluster_key(slot, key);
+        cr_assert_eq(t_near_set(client, key, "v"), NKV_OK);
+        for (int i = 0; i < 2; i++) {
+            cr_assert(t_is(t_near_get(client, key), NKV_FROM_SERVER, "v"));
+        }
+    }
+    cr_assert_geq(t_near_stats(client).bypass[NKV_BYPASS_UNTRACKED], 8);
+    T_WAIT_UNTIL(t_events_of(events, NKV_EVENT_DISARMED) >= 3, 5000);
+    nkv_client_destroy(client);
+    t_events_free(events);
+}
+
 T_LIVE_TOPOLOGY(cluster_slots, g_cases_81_to_86_95_96)
 {
     rig r = rig_open(kind);
@@ -313,6 +342,7 @@ T_LIVE_TOPOLOGY(cluster_slots, g_cases_81_to_86_95_96)
     case_86_an_answer_behind_asking(&r);
     case_95_and_96_a_batch_over_all_nodes(&r);
     case_54_a_barrier_while_a_slot_is_being_migrated(&r);
+    case_63_tracking_refused(&r);
     scripts_of_every_node(&r);
     commands_of_the_whole_cluster(&r);
     rig_close(&r);
