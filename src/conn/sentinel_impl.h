@@ -68,7 +68,7 @@ typedef struct watcher {
     nkvi_request request, subscription;
     int64_t asked_ns; /* NKVI_NEVER: no question is under way */
     int64_t due_ns;
-    bool up, subscribing;
+    bool up, subscribing, subscribed;
     _Atomic nkv_status named; /* NKV_OK: primary is */
     nkvi_sentinel_address primary;
     uint64_t epoch;

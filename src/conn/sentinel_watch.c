@@ -171,9 +171,9 @@ static void subscribed(nkvi_request *request, unsigned index, nkvi_draft *reply)
 static void subscription_done(nkvi_request *request, nkv_status status, const nkv_error *error)
 {
     watcher *w = NKVI_CONTAINER(request, watcher, subscription);
-    (void)status; /* a lane that is lost subscribes again when it is up */
     (void)error;
     w->subscribing = false;
+    w->subscribed = status == NKV_OK;
 }
 
 /* SUBSCRIBE answers with pushes, so something with a reply stands behind it. */
@@ -185,7 +185,7 @@ static void subscribe(watcher *w)
     nkv_str argv[sizeof words / sizeof words[0]];
     const nkv_str ping = nkv_cstr("PING");
     nkvi_buf bytes;
-    if (w->subscribing) {
+    if (w->subscribing || w->subscribed) {
         return;
     }
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
@@ -231,6 +231,7 @@ static void on_change(void *ud, const nkvi_lane_info *info, nkv_flush_cause caus
     watcher *w = ud;
     bool up = info->state != NKVI_LANE_DOWN;
     (void)cause;
+    w->subscribed = w->subscribed && up;
     if (up && !w->up) {
         subscribe(w); /* first: what changes behind the answer is announced */
         if (w->asked_ns == NKVI_NEVER) {
@@ -263,6 +264,9 @@ void nkvi_watcher_tick(watcher *w, int64_t now_ns)
     bool wanted = primary == NULL || !primary->speaks;
     if (!w->up && wanted) {
         note_lane(w);
+    }
+    if (w->up) {
+        subscribe(w); /* if there was no memory for it before */
     }
     if (w->up && w->asked_ns == NKVI_NEVER) {
         if (wanted && w->due_ns > now_ns + HURRY_NS) {
