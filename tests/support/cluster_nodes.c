@@ -33,21 +33,31 @@ static bool becomes_primary(t_cluster *cluster, int node, int64_t timeout_ms)
 }
 
 /* An election may be lost: others refuse their votes for a while after slots have moved. */
-void t_cluster_failover(t_cluster *cluster, int replica)
+static void fail_over(t_cluster *cluster, int replica, bool forced)
 {
-    const int primary = t_cluster_primary_of(cluster, replica);
-    T_REQUIRE(primary >= 0);
     const int64_t end_ms = t_now_ms() + FAILOVER_MS;
     do {
         if (t_now_ms() > end_ms) {
             t_cluster_die(cluster, "does not fail over");
         }
         t_ctl *ctl = t_cluster_ctl(cluster, replica);
-        (void)(t_cluster_up(cluster, primary) ? t_ctl_try(ctl, "CLUSTER", "FAILOVER")
-                                              : t_ctl_try(ctl, "CLUSTER", "FAILOVER", "FORCE"));
+        (void)(forced ? t_ctl_try(ctl, "CLUSTER", "FAILOVER", "FORCE")
+                      : t_ctl_try(ctl, "CLUSTER", "FAILOVER"));
     } while (!becomes_primary(cluster, replica, AGAIN_MS));
     t_cluster_meet_all(cluster);
     t_cluster_settle(cluster, T_CLUSTER_SETTLE_MS);
+}
+
+void t_cluster_failover(t_cluster *cluster, int replica)
+{
+    const int primary = t_cluster_primary_of(cluster, replica);
+    T_REQUIRE(primary >= 0);
+    fail_over(cluster, replica, !t_cluster_up(cluster, primary));
+}
+
+void t_cluster_failover_forced(t_cluster *cluster, int replica)
+{
+    fail_over(cluster, replica, true);
 }
 
 int t_cluster_wait_takeover(t_cluster *cluster, int number)

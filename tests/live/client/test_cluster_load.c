@@ -143,7 +143,7 @@ T_LIVE_TOPOLOGY(cluster_load, a_partition)
     int64_t from_ns = t_now_ns() - LOST_NS;
     t_proxy_swallow(proxy, T_EVERY, T_BOTH_WAYS, true);
     t_sleep_ms(1500);
-    t_cluster_failover(cluster, 3);
+    t_cluster_failover_forced(cluster, 3); /* its link to the primary is cut as well */
     t_load_forgive(load, from_ns, t_now_ns());
     expect_service(load, "a partition");
     t_proxy_swallow(proxy, T_EVERY, T_BOTH_WAYS, false);

@@ -212,7 +212,7 @@ static void case_95_and_96_a_batch_over_all_nodes(rig *r)
 /* A slot that is being migrated has lost some of its keys and kept others. */
 static void case_54_a_barrier_while_a_slot_is_being_migrated(rig *r)
 {
-    char names[2][T_CLUSTER_KEY_MAX + 4];
+    char names[2][T_CLUSTER_KEY_MAX + 16];
     nkv_str keys[2];
     nkv_result results[2];
     nkv_call call;
