@@ -131,8 +131,7 @@ void t_cluster_reshard(t_cluster *cluster, int from, int to, int count);
 /* CLUSTER FAILOVER: the replica becomes the primary, its old primary a replica of it. */
 void t_cluster_failover(t_cluster *cluster, int replica);
 
-/* CLUSTER FAILOVER FORCE: for a replica that cannot follow its primary. What it had not yet heard is
- * lost.                                                                                          */
+/* CLUSTER FAILOVER FORCE, for a replica that cannot follow: what it had not yet heard is lost. */
 void t_cluster_failover_forced(t_cluster *cluster, int replica);
 
 /* SIGKILL; returns when the process is gone. Others notice after the node timeout. */

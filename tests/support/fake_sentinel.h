@@ -1,4 +1,4 @@
-/* support/fake_sentinel.h - a sentinel and two servers that are played: each server says its own name
+/* support/fake_sentinel.h - a sentinel and two servers that are played: each server says its name
  * as the value of every key.
  *
  *      t_fs stage;
