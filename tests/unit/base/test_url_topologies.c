@@ -158,7 +158,7 @@ static void check_many(size_t n, nkv_status want)
     cr_assert_eq(nkvi_url_parse(text, &url, &error), want, "%zu hosts", n);
     if (want == NKV_OK) {
         cr_assert_eq(url.hosts_len, n);
-        cr_assert_eq(url.hosts[n - 1].port, n);
+        cr_assert_eq((size_t)url.hosts[n - 1].port, n);
     } else {
         cr_assert_str_eq(error.text, "URL: host: at most 64 are allowed");
     }
