@@ -2,6 +2,7 @@
  *
  *      batches    128 keys over a real cluster of three nodes, beside one by one and beside the
  *                 least that a program can do which knows all nodes
+ *      tags       prefix traffic: what hash tags do to lookups, to what is shared, to balance
  *      far        a batch over one, three and six nodes that are 5 ms away; connections
  *      many       hundreds of simulated nodes: memory, threads, start, idle time, moves, a loss
  *
@@ -16,7 +17,7 @@
 
 typedef struct options {
     b_cluster bench;
-    bool batches, far, many;
+    bool batches, tags, far, many;
 } choices;
 
 _Noreturn static void usage(void)
@@ -26,7 +27,7 @@ _Noreturn static void usage(void)
           "  --server KIND   redis, valkey, redis8, valkey81; default redis\n"
           "  --nodes N       of the simulated cluster; default 500\n"
           "  --idle SECONDS  for which it is watched while nobody asks; default 20\n"
-          "  --part NAME     batches, far or many; default all\n",
+          "  --part NAME     batches, tags, far or many; default all\n",
           stderr);
     exit(2);
 }
@@ -45,9 +46,10 @@ static unsigned number(const char *text, unsigned least, unsigned most)
 static void pick_part(choices *o, const char *name)
 {
     o->batches = strcmp(name, "batches") == 0;
+    o->tags = strcmp(name, "tags") == 0;
     o->far = strcmp(name, "far") == 0;
     o->many = strcmp(name, "many") == 0;
-    if (!o->batches && !o->far && !o->many) {
+    if (!o->batches && !o->tags && !o->far && !o->many) {
         usage();
     }
 }
@@ -60,6 +62,7 @@ static choices parse(int argc, char **argv)
         {"part", required_argument, NULL, 'P'},   {NULL, 0, NULL, 0}};
     choices o = {.bench = {.kind = "redis", .rounds = 9, .nodes = 500, .idle_s = 20},
                  .batches = true,
+                 .tags = true,
                  .far = true,
                  .many = true};
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -100,6 +103,9 @@ int main(int argc, char **argv)
     }
     if (o.batches) {
         b_cluster_batches(&o.bench);
+    }
+    if (o.tags) {
+        b_cluster_tags(&o.bench);
     }
     if (o.far) {
         b_cluster_far(&o.bench);

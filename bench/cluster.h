@@ -3,6 +3,7 @@
  *      cluster_batch.c   batches on a real cluster, beside one by one and the bare limit
  *      cluster_pipes.c   the bare limit: a hiredis connection for each node
  *      cluster_far.c     batches over one, three and six nodes that are far away; connections
+ *      cluster_tags.c    what hash tags do to prefix traffic
  *      cluster_many.c    hundreds of nodes, by cluster_fake.h
  *
  * Failure ends the process.  Threads: one at a time. */
@@ -35,6 +36,7 @@ nkv_client *b_cluster_client(const char *url, bool no_cache);
 /* ---- Parts ----------------------------------------------------------------------------------- */
 
 void b_cluster_batches(b_cluster *bench);
+void b_cluster_tags(b_cluster *bench);
 void b_cluster_far(b_cluster *bench);
 void b_cluster_many(b_cluster *bench, bool replicas);
 
