@@ -67,7 +67,8 @@ bool t_wait_for(bool (*condition)(void *ud), void *ud, int64_t timeout_ms)
 
 /* ---- What the process holds ------------------------------------------------------------------ */
 
-static int count_entries(const char *path)
+/* Counts what does not begin with a dot; counts: NULL, or says of a name whether it counts. */
+static int count_entries(const char *path, bool (*counts)(const char *name))
 {
     DIR *dir = opendir(path);
     if (dir == NULL) {
@@ -76,9 +77,7 @@ static int count_entries(const char *path)
     int count = 0;
     const struct dirent *entry;
     while ((entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] != '.') {
-            count++;
-        }
+        count += entry->d_name[0] != '.' && (counts == NULL || counts(entry->d_name));
     }
     (void)closedir(dir);
     return count;
@@ -86,12 +85,28 @@ static int count_entries(const char *path)
 
 int t_fd_count(void)
 {
-    return count_entries("/proc/self/fd") - 1; /* opendir's own */
+    return count_entries("/proc/self/fd", NULL) - 1; /* opendir's own */
+}
+
+/* Whoever joins a thread may be told before the kernel has taken it off the list. */
+static bool is_no_exiting_thread(const char *id)
+{
+    enum { EXITING = 4 }; /* the kernel's PF_EXITING */
+    char path[64];
+    unsigned flags = EXITING;
+    (void)snprintf(path, sizeof path, "/proc/self/task/%.20s/stat", id);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return false;
+    }
+    const int fields = fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %u", &flags);
+    (void)fclose(file);
+    return fields == 1 && (flags & EXITING) == 0;
 }
 
 int t_thread_count(void)
 {
-    return count_entries("/proc/self/task");
+    return count_entries("/proc/self/task", is_no_exiting_thread);
 }
 
 size_t t_rss_bytes(void)
