@@ -39,7 +39,8 @@ typedef enum nkv_status {
     NKV_ENOTSUP = -10,  /* not available in this build or on this server */
     NKV_EDEADLK = -11, /* a blocking call from the loop's own thread, which alone could answer it */
     NKV_ECANCELED = -12, /* the caller cancelled it; what was sent may have been executed */
-    NKV_ESIZE = -13      /* the value is larger than the memory that was given for it */
+    NKV_ESIZE = -13,     /* the value is larger than the memory that was given for it */
+    NKV_EDECODE = -14    /* what is stored is not what its codec or layout writes */
 } nkv_status;
 
 /* Detail of a failure.  The caller owns it; it is written only when a call fails (status < 0).
@@ -69,6 +70,10 @@ static inline nkv_str nkv_cstr(const char *text)
 {
     return nkv_str_make(text != NULL ? text : "", text != NULL ? strlen(text) : 0);
 }
+
+/* Whether bytes are UTF-8: shortest forms only, no surrogates, nothing above U+10FFFF.  Returns 1
+ * or 0.  Since 0.1 */
+NKV_API int nkv_utf8_valid(nkv_str str);
 
 /* A short constant text for a status ("timed out"); never NULL, also for unknown values.  Since
  * 0.1 */

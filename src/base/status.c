@@ -40,6 +40,8 @@ const char *nkv_status_text(nkv_status status)
         return "cancelled";
     case NKV_ESIZE:
         return "too large for the given memory";
+    case NKV_EDECODE:
+        return "cannot be decoded";
     }
     return "unknown status";
 }

@@ -14,43 +14,6 @@
 
 #include "cli/must.h"
 
-/* ---- UTF-8 ----------------------------------------------------------------------------------- */
-
-/* The length of the sequence at `at`, of which `len` > 0 bytes are there; 0 if it is not valid. */
-static size_t sequence_len(const unsigned char *at, size_t len)
-{
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-
-    if (at[0] < 0x80) {
-        return 1;
-    }
-    size_t need = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4 || need > len) {
-        return 0;
-    }
-    uint32_t point = at[0] & (0x7fU >> need);
-    for (size_t i = 1; i < need; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-        point = point << 6 | (at[i] & 0x3fU);
-    }
-    bool surrogate = point >= 0xd800 && point <= 0xdfff;
-    return point < smallest[need] || point > 0x10ffff || surrogate ? 0 : need;
-}
-
-bool nkvi_utf8_valid(nkv_str str)
-{
-    for (size_t i = 0; i < str.len;) {
-        size_t step = sequence_len((const unsigned char *)str.data + i, str.len - i);
-        if (step == 0) {
-            return false;
-        }
-        i += step;
-    }
-    return true;
-}
-
 /* ---- Strings --------------------------------------------------------------------------------- */
 
 /* One byte of a JSON string; bytes of longer UTF-8 sequences go through as they are. */
@@ -113,7 +76,7 @@ static void add_base64(nkvi_out *out, nkv_str str)
 
 void nkvi_json_out_str(nkvi_out *out, nkv_str str)
 {
-    if (nkvi_utf8_valid(str)) {
+    if (nkv_utf8_valid(str)) {
         add_utf8(out, str);
         return;
     }
@@ -122,13 +85,24 @@ void nkvi_json_out_str(nkvi_out *out, nkv_str str)
     nkvi_out_text(out, "\"}");
 }
 
+/* The length of the character that is at `at`; 0: there is none. */
+static size_t character_len(const char *at, size_t len)
+{
+    for (size_t n = 1; n <= 4 && n <= len; n++) {
+        if (nkv_utf8_valid(nkv_str_make(at, n))) {
+            return n;
+        }
+    }
+    return 0;
+}
+
 void nkvi_json_out_text(nkvi_out *out, const char *text)
 {
     size_t len = strlen(text);
 
     nkvi_out_char(out, '"');
     for (size_t i = 0; i < len;) {
-        size_t step = sequence_len((const unsigned char *)text + i, len - i);
+        size_t step = character_len(text + i, len - i);
         if (step == 0) {
             nkvi_out_char(out, '?');
             i++;
@@ -174,7 +148,7 @@ static void key_name(nkvi_out *name, const nkv_reply *key)
 
     if (!text) {
         nkvi_json_out_reply(name, key);
-    } else if (nkvi_utf8_valid(bytes)) {
+    } else if (nkv_utf8_valid(bytes)) {
         nkvi_out_add(name, bytes.data, bytes.len);
     } else {
         nkvi_out_text(name, "b64:");

@@ -29,7 +29,4 @@ void nkvi_json_out_text(nkvi_out *out, const char *text);
 void nkvi_json_out_double(nkvi_out *out, double number);
 void nkvi_json_out_reply(nkvi_out *out, const nkv_reply *reply);
 
-/* Whether the bytes are UTF-8: shortest forms only, no surrogates, nothing above U+10FFFF. */
-bool nkvi_utf8_valid(nkv_str str);
-
 #endif

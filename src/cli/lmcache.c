@@ -40,7 +40,7 @@ void nkvi_lmc_begin(nkvi_lmc *self, nkvi_lmc_about about)
 
 void nkvi_lmc_add_key(nkvi_out *out, nkv_str key)
 {
-    bool plain = key.len > 0 && *key.data != '"' && nkvi_utf8_valid(key);
+    bool plain = key.len > 0 && *key.data != '"' && nkv_utf8_valid(key);
 
     for (size_t i = 0; i < key.len && plain; i++) {
         plain = (unsigned char)key.data[i] >= 0x20 && key.data[i] != 0x7f;

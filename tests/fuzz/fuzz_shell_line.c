@@ -48,7 +48,7 @@ static void as_json(nkv_str word)
     nkvi_json_out_str(&out, word);
     json_t *read = json_loadb(out.data, out.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     require(read != NULL);
-    require(json_is_string(read) == nkvi_utf8_valid(word));
+    require(json_is_string(read) == nkv_utf8_valid(word));
     if (json_is_string(read)) {
         require(json_string_length(read) == word.len &&
                 memcmp(json_string_value(read), word.data, word.len) == 0);

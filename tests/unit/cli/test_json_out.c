@@ -98,10 +98,10 @@ Test(cli_json_out, utf8_is_told_from_what_only_looks_like_it)
                                       "a\xff"};
 
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        cr_assert(nkvi_utf8_valid(nkv_cstr(good[i])), "good %zu", i);
+        cr_assert(nkv_utf8_valid(nkv_cstr(good[i])), "good %zu", i);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        cr_assert_not(nkvi_utf8_valid(nkv_cstr(bad[i])), "bad %zu", i);
+        cr_assert_not(nkv_utf8_valid(nkv_cstr(bad[i])), "bad %zu", i);
     }
 }
 
