@@ -10,7 +10,7 @@
 #include "cli/lmcache.h"
 #include "cli/meta_text.h"
 
-#define NOTHING ((nkvi_lmc_about){NULL, NULL})
+#define NOTHING ((nkvi_about){NULL, NULL})
 
 static bool is_standard(const char *file)
 {
@@ -34,19 +34,20 @@ static bool check_pairs(nkvi_lmc *self, size_t *standard)
 
     *standard = 0;
     if (n == 0) {
-        nkvi_lmc_fail(self, NKVI_EXIT_USAGE, NOTHING, "takes KEY FILE, once or several times");
+        nkvi_tell_fail(&self->tell, NKVI_EXIT_USAGE, NOTHING,
+                       "takes KEY FILE, once or several times");
         return false;
     }
     if (n % 2 != 0) {
         nkv_str last = key_of(self, n - 1);
-        nkvi_lmc_fail(self, NKVI_EXIT_USAGE, (nkvi_lmc_about){&last, NULL},
-                      "this KEY has no FILE: they come in pairs");
+        nkvi_tell_fail(&self->tell, NKVI_EXIT_USAGE, (nkvi_about){&last, NULL},
+                       "this KEY has no FILE: they come in pairs");
         return false;
     }
     for (size_t i = 0; i < n; i += 2) {
         if (key_of(self, i).len == 0) {
-            nkvi_lmc_fail(self, NKVI_EXIT_USAGE, (nkvi_lmc_about){NULL, file_of(self, i)},
-                          "a KEY is empty: it has at least one byte");
+            nkvi_tell_fail(&self->tell, NKVI_EXIT_USAGE, (nkvi_about){NULL, file_of(self, i)},
+                           "a KEY is empty: it has at least one byte");
             return false;
         }
         *standard += is_standard(file_of(self, i));
@@ -62,7 +63,7 @@ static bool is_single(const nkvi_settings *settings)
 }
 
 /* Whether a file of this size can be the chunk; `meta` is completed.  Tells if not. */
-static bool check_size(nkvi_lmc *self, nkvi_lmc_about about, uint64_t size, nkv_lmcache_meta *meta)
+static bool check_size(nkvi_lmc *self, nkvi_about about, uint64_t size, nkv_lmcache_meta *meta)
 {
     const nkvi_settings *settings = self->settings;
     nkv_lmcache_padding padding = (nkv_lmcache_padding)settings->padding;
@@ -81,7 +82,7 @@ static bool check_size(nkvi_lmc *self, nkvi_lmc_about about, uint64_t size, nkv_
         fits = nkvi_meta_fit(meta, size, padding, &why);
     }
     if (!fits) {
-        nkvi_lmc_fail_out(self, NKVI_EXIT_USAGE, about, &why);
+        nkvi_tell_fail_out(&self->tell, NKVI_EXIT_USAGE, about, &why);
     }
     nkvi_out_clear(&why);
     return fits;
@@ -95,7 +96,7 @@ static bool read_meta(nkvi_lmc *self, nkv_lmcache_meta *meta)
     nkvi_out_text(&why, "--meta: ");
     bool fine = nkvi_meta_parse(self->settings->meta, meta, &why);
     if (!fine) {
-        nkvi_lmc_fail_out(self, NKVI_EXIT_USAGE, NOTHING, &why);
+        nkvi_tell_fail_out(&self->tell, NKVI_EXIT_USAGE, NOTHING, &why);
     }
     nkvi_out_clear(&why);
     return fine;
@@ -110,19 +111,19 @@ bool nkvi_lmc_put_check(nkvi_lmc *self)
         return false;
     }
     if (standard > 1) {
-        nkvi_lmc_fail(self, NKVI_EXIT_USAGE, NOTHING,
-                      "standard input (-) can be read for one KEY only");
+        nkvi_tell_fail(&self->tell, NKVI_EXIT_USAGE, NOTHING,
+                       "standard input (-) can be read for one KEY only");
         return false;
     }
     for (size_t i = 0; i < self->settings->rest_n; i += 2) {
         nkv_str key = key_of(self, i);
-        nkvi_lmc_about about = {&key, file_of(self, i)};
+        nkvi_about about = {&key, file_of(self, i)};
         nkv_lmcache_meta own = meta;
         int64_t size;
         nkvi_out why = {0};
 
         if (!nkvi_file_size(about.file, &size, &why)) {
-            nkvi_lmc_fail_out(self, NKVI_EXIT_FAILURE, about, &why);
+            nkvi_tell_fail_out(&self->tell, NKVI_EXIT_FAILURE, about, &why);
             return false;
         }
         if (size >= 0 && !check_size(self, about, (uint64_t)size, &own)) {
@@ -133,30 +134,30 @@ bool nkvi_lmc_put_check(nkvi_lmc *self)
 }
 
 /* {"key":…,"file":…,"stored":true,"bytes":…,"meta":…} */
-static void say_stored(nkvi_lmc *self, nkvi_lmc_about about, const nkv_item *item)
+static void say_stored(nkvi_lmc *self, nkvi_about about, const nkv_item *item)
 {
-    if (!self->json) {
+    if (!self->tell.json) {
         return;
     }
-    nkvi_lmc_begin(self, about);
-    nkvi_out_printf(&self->line, ",\"stored\":true,\"bytes\":%zu", item->value.len);
+    nkvi_tell_begin(&self->tell, about);
+    nkvi_out_printf(&self->tell.line, ",\"stored\":true,\"bytes\":%zu", item->value.len);
     if (item->meta != NULL) {
-        nkvi_out_text(&self->line, ",\"meta\":");
-        nkvi_meta_json(&self->line, item->meta);
+        nkvi_out_text(&self->tell.line, ",\"meta\":");
+        nkvi_meta_json(&self->tell.line, item->meta);
     }
-    nkvi_out_text(&self->line, "}\n");
-    nkvi_lmc_say(self);
+    nkvi_out_text(&self->tell.line, "}\n");
+    nkvi_tell_say(&self->tell);
 }
 
 static void put_file(nkvi_lmc *self, size_t i, nkv_lmcache_meta meta, nkvi_block *block)
 {
     nkv_str key = key_of(self, i);
-    nkvi_lmc_about about = {&key, file_of(self, i)};
+    nkvi_about about = {&key, file_of(self, i)};
     nkvi_out why = {0};
     nkv_call call;
 
     if (!nkvi_file_read(about.file, NKV_VALUE_MAX, block, &why)) {
-        nkvi_lmc_fail_out(self, NKVI_EXIT_FAILURE, about, &why);
+        nkvi_tell_fail_out(&self->tell, NKVI_EXIT_FAILURE, about, &why);
         return;
     }
     if (!check_size(self, about, block->len, &meta)) {
@@ -168,7 +169,7 @@ static void put_file(nkvi_lmc *self, size_t i, nkv_lmcache_meta meta, nkvi_block
     nkv_call_init(&call);
     nkv_status status = nkv_lmcache_put(self->lmcache, &item, 1, &call);
     if (status < 0) {
-        nkvi_lmc_fail_item(self, about, status, &call.error);
+        nkvi_tell_fail_item(&self->tell, about, status, &call.error);
         return;
     }
     say_stored(self, about, &item);
@@ -182,7 +183,7 @@ void nkvi_lmc_put(nkvi_lmc *self)
     if (!read_meta(self, &meta)) {
         return;
     }
-    for (size_t i = 0; i < self->settings->rest_n && !self->deaf; i += 2) {
+    for (size_t i = 0; i < self->settings->rest_n && !self->tell.deaf; i += 2) {
         put_file(self, i, meta, &block);
     }
     nkvi_block_clear(&block);
@@ -199,14 +200,14 @@ bool nkvi_lmc_get_check(nkvi_lmc *self)
     if (!check_pairs(self, &standard)) {
         return false;
     }
-    if (self->json && (standard > 0 || meta_there)) {
-        nkvi_lmc_fail(self, NKVI_EXIT_USAGE, NOTHING,
-                      "with --json standard output is taken: name a FILE instead of -");
+    if (self->tell.json && (standard > 0 || meta_there)) {
+        nkvi_tell_fail(&self->tell, NKVI_EXIT_USAGE, NOTHING,
+                       "with --json standard output is taken: name a FILE instead of -");
         return false;
     }
     if (standard > 0 && meta_there) {
-        nkvi_lmc_fail(self, NKVI_EXIT_USAGE, NOTHING,
-                      "FILE and --meta-file cannot both be standard output (-)");
+        nkvi_tell_fail(&self->tell, NKVI_EXIT_USAGE, NOTHING,
+                       "FILE and --meta-file cannot both be standard output (-)");
         return false;
     }
     return true;
@@ -218,26 +219,26 @@ static void *make_room(nkv_item *item)
 }
 
 /* {"key":…,"file":…,"found":true,"bytes":…,"meta":…} */
-static void say_found(nkvi_lmc *self, nkvi_lmc_about about, const nkv_item *item)
+static void say_found(nkvi_lmc *self, nkvi_about about, const nkv_item *item)
 {
-    if (!self->json) {
+    if (!self->tell.json) {
         return;
     }
-    nkvi_lmc_begin(self, about);
-    nkvi_out_printf(&self->line, ",\"found\":true,\"bytes\":%zu", item->len);
+    nkvi_tell_begin(&self->tell, about);
+    nkvi_out_printf(&self->tell.line, ",\"found\":true,\"bytes\":%zu", item->len);
     if (!is_single(self->settings)) {
-        nkvi_out_text(&self->line, ",\"meta\":");
-        nkvi_meta_json(&self->line, item->meta);
+        nkvi_out_text(&self->tell.line, ",\"meta\":");
+        nkvi_meta_json(&self->tell.line, item->meta);
     }
-    nkvi_out_text(&self->line, "}\n");
-    nkvi_lmc_say(self);
+    nkvi_out_text(&self->tell.line, "}\n");
+    nkvi_tell_say(&self->tell);
 }
 
 /* Gets a chunk and writes its file.  Returns whether `meta` holds its metadata. */
 static bool get_file(nkvi_lmc *self, size_t i, nkv_lmcache_meta *meta, nkvi_block *block)
 {
     nkv_str key = key_of(self, i);
-    nkvi_lmc_about about = {&key, file_of(self, i)};
+    nkvi_about about = {&key, file_of(self, i)};
     nkvi_out why = {0};
     nkv_call call;
 
@@ -245,12 +246,12 @@ static bool get_file(nkvi_lmc *self, size_t i, nkv_lmcache_meta *meta, nkvi_bloc
     nkv_item item = {.key = key, .alloc = make_room, .meta = meta, .ud = block};
     nkv_status status = nkv_lmcache_get(self->lmcache, &item, 1, &call);
     if (status < 0 || item.status != NKV_OK) {
-        nkvi_lmc_fail_item(self, about, status < 0 ? status : item.status, &call.error);
+        nkvi_tell_fail_item(&self->tell, about, status < 0 ? status : item.status, &call.error);
         return false;
     }
     if (!nkvi_file_write(about.file, item.buf, item.len, &why)) {
-        self->deaf = self->deaf || is_standard(about.file);
-        nkvi_lmc_fail_out(self, NKVI_EXIT_FAILURE, about, &why);
+        self->tell.deaf = self->tell.deaf || is_standard(about.file);
+        nkvi_tell_fail_out(&self->tell, NKVI_EXIT_FAILURE, about, &why);
         return false;
     }
     say_found(self, about, &item);
@@ -264,7 +265,7 @@ static void write_metas(nkvi_lmc *self, const nkvi_out *lines)
     nkvi_out why = {0};
 
     if (!nkvi_file_write(file, lines->data, lines->len, &why)) {
-        nkvi_lmc_fail_out(self, NKVI_EXIT_FAILURE, (nkvi_lmc_about){NULL, file}, &why);
+        nkvi_tell_fail_out(&self->tell, NKVI_EXIT_FAILURE, (nkvi_about){NULL, file}, &why);
     }
     nkvi_out_clear(&why);
 }
@@ -275,13 +276,13 @@ void nkvi_lmc_get(nkvi_lmc *self)
     nkvi_block block = {0};
     nkvi_out metas = {0};
 
-    for (size_t i = 0; i < self->settings->rest_n && !self->deaf; i += 2) {
+    for (size_t i = 0; i < self->settings->rest_n && !self->tell.deaf; i += 2) {
         if (get_file(self, i, &meta, &block) && !is_single(self->settings)) {
             nkvi_meta_text(&metas, &meta);
         }
         nkvi_out_char(&metas, '\n');
     }
-    if (self->settings->meta_file != NULL && !self->deaf) {
+    if (self->settings->meta_file != NULL && !self->tell.deaf) {
         write_metas(self, &metas);
     }
     nkvi_out_clear(&metas);

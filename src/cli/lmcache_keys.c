@@ -7,7 +7,7 @@
 #include "cli/meta_text.h"
 #include "cli/must.h"
 
-#define NOTHING     ((nkvi_lmc_about){NULL, NULL})
+#define NOTHING     ((nkvi_about){NULL, NULL})
 #define UNTOUCHED   NKV_MISS           /* no status of an item */
 #define FLUSH_BYTES ((size_t)64 << 10) /* of a listing in one write */
 
@@ -16,13 +16,13 @@ bool nkvi_lmc_keys_check(nkvi_lmc *self)
     size_t n = self->settings->rest_n;
 
     if (n == 0) {
-        nkvi_lmc_fail(self, NKVI_EXIT_USAGE, NOTHING, "takes KEY, once or several times");
+        nkvi_tell_fail(&self->tell, NKVI_EXIT_USAGE, NOTHING, "takes KEY, once or several times");
         return false;
     }
     for (size_t i = 0; i < n; i++) {
         if (*self->settings->rest[i] == '\0') {
-            nkvi_lmc_fail(self, NKVI_EXIT_USAGE, NOTHING,
-                          "a KEY is empty: it has at least one byte");
+            nkvi_tell_fail(&self->tell, NKVI_EXIT_USAGE, NOTHING,
+                           "a KEY is empty: it has at least one byte");
             return false;
         }
     }
@@ -54,8 +54,8 @@ static void spread(nkv_item *items, size_t n, nkv_status status)
 /* Tells of an item that failed.  *first: the call's error is about this one. */
 static void fail_item(nkvi_lmc *self, const nkv_item *item, const nkv_call *call, bool *first)
 {
-    nkvi_lmc_fail_item(self, (nkvi_lmc_about){&item->key, NULL}, item->status,
-                       *first ? &call->error : NULL);
+    nkvi_tell_fail_item(&self->tell, (nkvi_about){&item->key, NULL}, item->status,
+                        *first ? &call->error : NULL);
     *first = *first && item->status >= 0;
 }
 
@@ -65,10 +65,10 @@ static void fail_item(nkvi_lmc *self, const nkv_item *item, const nkv_call *call
 static void say_there(nkvi_lmc *self, const nkv_item *item)
 {
     bool sized = self->settings->layout != NKV_LMCACHE_SINGLE_KEY;
-    nkvi_out *line = &self->line;
+    nkvi_out *line = &self->tell.line;
 
-    if (self->json) {
-        nkvi_lmc_begin(self, (nkvi_lmc_about){&item->key, NULL});
+    if (self->tell.json) {
+        nkvi_tell_begin(&self->tell, (nkvi_about){&item->key, NULL});
         nkvi_out_text(line, ",\"found\":true");
         if (sized) {
             nkvi_out_printf(line, ",\"bytes\":%zu,\"meta\":", item->len);
@@ -76,7 +76,7 @@ static void say_there(nkvi_lmc *self, const nkv_item *item)
         }
         nkvi_out_text(line, "}\n");
     } else {
-        nkvi_lmc_add_key(line, item->key);
+        nkvi_tell_add_key(line, item->key);
         if (sized) {
             nkvi_out_printf(line, ": %zu bytes, ", item->len);
             nkvi_meta_text(line, item->meta);
@@ -85,21 +85,21 @@ static void say_there(nkvi_lmc *self, const nkv_item *item)
         }
         nkvi_out_char(line, '\n');
     }
-    nkvi_lmc_say(self);
+    nkvi_tell_say(&self->tell);
 }
 
 /* That it is not there is an answer here, so it goes to standard output. */
 static void say_absent(nkvi_lmc *self, const nkv_item *item)
 {
-    self->status = self->status != NKVI_EXIT_OK ? self->status : NKVI_EXIT_FAILURE;
-    if (self->json) {
-        nkvi_lmc_begin(self, (nkvi_lmc_about){&item->key, NULL});
-        nkvi_out_text(&self->line, ",\"found\":false}\n");
+    self->tell.status = self->tell.status != NKVI_EXIT_OK ? self->tell.status : NKVI_EXIT_FAILURE;
+    if (self->tell.json) {
+        nkvi_tell_begin(&self->tell, (nkvi_about){&item->key, NULL});
+        nkvi_out_text(&self->tell.line, ",\"found\":false}\n");
     } else {
-        nkvi_lmc_add_key(&self->line, item->key);
-        nkvi_out_text(&self->line, ": not there\n");
+        nkvi_tell_add_key(&self->tell.line, item->key);
+        nkvi_out_text(&self->tell.line, ": not there\n");
     }
-    nkvi_lmc_say(self);
+    nkvi_tell_say(&self->tell);
 }
 
 void nkvi_lmc_contains(nkvi_lmc *self)
@@ -123,11 +123,11 @@ void nkvi_lmc_contains(nkvi_lmc *self)
             fail_item(self, &items[i], &call, &first);
         }
     }
-    nkvi_out_printf(&self->line,
-                    self->json ? "{\"prefix\":%zu,\"found\":%zu,\"keys\":%zu}\n"
-                               : "prefix: %zu, found: %zu, keys: %zu\n",
+    nkvi_out_printf(&self->tell.line,
+                    self->tell.json ? "{\"prefix\":%zu,\"found\":%zu,\"keys\":%zu}\n"
+                                    : "prefix: %zu, found: %zu, keys: %zu\n",
                     prefix, found, n);
-    nkvi_lmc_say(self);
+    nkvi_tell_say(&self->tell);
     free(items);
     free(metas);
 }
@@ -146,10 +146,10 @@ void nkvi_lmc_rm(nkvi_lmc *self)
     for (size_t i = 0; i < n; i++) {
         if (items[i].status != NKV_OK) {
             fail_item(self, &items[i], &call, &first);
-        } else if (self->json) {
-            nkvi_lmc_begin(self, (nkvi_lmc_about){&items[i].key, NULL});
-            nkvi_out_text(&self->line, ",\"found\":true}\n");
-            nkvi_lmc_say(self);
+        } else if (self->tell.json) {
+            nkvi_tell_begin(&self->tell, (nkvi_about){&items[i].key, NULL});
+            nkvi_out_text(&self->tell.line, ",\"found\":true}\n");
+            nkvi_tell_say(&self->tell);
         }
     }
     free(items);
@@ -160,7 +160,7 @@ void nkvi_lmc_rm(nkvi_lmc *self)
 bool nkvi_lmc_ls_check(nkvi_lmc *self)
 {
     if (self->settings->rest_n > 1) {
-        nkvi_lmc_fail(self, NKVI_EXIT_USAGE, NOTHING, "takes one PREFIX at most");
+        nkvi_tell_fail(&self->tell, NKVI_EXIT_USAGE, NOTHING, "takes one PREFIX at most");
         return false;
     }
     return true;
@@ -170,17 +170,17 @@ static int say_key(nkv_str key, void *ud)
 {
     nkvi_lmc *self = ud;
 
-    if (self->json) {
-        nkvi_lmc_begin(self, (nkvi_lmc_about){&key, NULL});
-        nkvi_out_text(&self->line, "}\n");
+    if (self->tell.json) {
+        nkvi_tell_begin(&self->tell, (nkvi_about){&key, NULL});
+        nkvi_out_text(&self->tell.line, "}\n");
     } else {
-        nkvi_lmc_add_key(&self->line, key);
-        nkvi_out_char(&self->line, '\n');
+        nkvi_tell_add_key(&self->tell.line, key);
+        nkvi_out_char(&self->tell.line, '\n');
     }
-    if (self->line.len >= FLUSH_BYTES) {
-        nkvi_lmc_say(self);
+    if (self->tell.line.len >= FLUSH_BYTES) {
+        nkvi_tell_say(&self->tell);
     }
-    return self->deaf;
+    return self->tell.deaf;
 }
 
 void nkvi_lmc_ls(nkvi_lmc *self)
@@ -190,8 +190,8 @@ void nkvi_lmc_ls(nkvi_lmc *self)
 
     nkv_call_init(&call);
     nkv_status status = nkv_lmcache_list(self->lmcache, prefix, say_key, self, &call);
-    nkvi_lmc_say(self);
+    nkvi_tell_say(&self->tell);
     if (status < 0) {
-        nkvi_lmc_fail_item(self, NOTHING, status, &call.error);
+        nkvi_tell_fail_item(&self->tell, NOTHING, status, &call.error);
     }
 }
