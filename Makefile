@@ -93,7 +93,7 @@ endif
 our_cppflags := -D_GNU_SOURCE -Iinclude -Isrc $(HIREDIS_CFLAGS)
 our_cflags := -std=c11 $(profile_flags) -fPIC -fvisibility=hidden -pthread $(warnings)
 our_ldflags := $(profile_flags) -pthread
-LIB_LIBS := $(HIREDIS_LIBS) -lev -lcrypto -lm
+LIB_LIBS := $(HIREDIS_LIBS) -lev -lcrypto -lzstd -lm
 
 # Criterion's macros leave a variadic part empty, which clang calls an extension where they are used.
 test_cppflags := -Itests -I. $(if $(is_clang),-Wno-gnu-zero-variadic-macro-arguments)
@@ -377,7 +377,7 @@ $(B)/nearkv.pc: nearkv.pc.in $(version_h) FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
-	    -e 's|@PRIVATE@|$(if $(HIREDIS_ARCHIVE),,$(HIREDIS_LIBS) )-lev -lcrypto -lm -pthread|' $< >$@
+	    -e 's|@PRIVATE@|$(if $(HIREDIS_ARCHIVE),,$(HIREDIS_LIBS) )-lev -lcrypto -lzstd -lm -pthread|' $< >$@
 .PHONY: FORCE
 FORCE:
 

@@ -9,6 +9,7 @@
 #include <nearkv/client.h>
 #include <nearkv/connector.h>
 #include <nearkv/event.h>
+#include <nearkv/kv.h>
 #include <nearkv/lmcache.h>
 #include <nearkv/stats.h>
 #include <nearkv/status.h>

@@ -57,6 +57,9 @@ redis-cli -s "$folder/sock" set k v >/dev/null
 expect "chunks: asked, stored, and known from then on" \
     $'0 of 3 chunks (asked the server)\n2 of 3 chunks (from the cache)\ngot 2, the first of 1048576 bytes, 4 layers' \
     "$examples/chunks" "$url"
+expect "kv_cache: computed once, until the tag is invalidated" \
+    $'"hello" has 5 letters, computed 1 times so far\n"hello" has 5 letters, computed 1 times so far\n1 answers about letters removed\n"hello" has 5 letters, computed 2 times so far\n1 keys cleared' \
+    "$examples/kv_cache" "$url"
 refuses "chunks: without a URL" "$examples/chunks"
 expect "get: the first from the server, the others from the cache" \
     $'v  (from the server)\nv  (from the cache)\nv  (from the cache)' "$examples/get" "$url" k
@@ -83,7 +86,7 @@ else
     echo "not ok - dir_connector: leaves nothing behind"
     failed=$((failed + 1))
 fi
-for name in get share own_loop custom_cache; do
+for name in get share own_loop custom_cache kv_cache; do
     refuses "$name: says how it is used" "$examples/$name"
 done
 refuses "dir_connector: says how it is used" "$examples/dir_connector" one two
