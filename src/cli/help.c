@@ -18,7 +18,9 @@ static const char overview[] =
     "  nearkv replay [option ...]                    replay prefix traffic, with and\n"
     "                                                without the cache\n"
     "  nearkv lmcache put|get|contains|ls|rm ...     files as chunks of LMCache\n"
-    "  nearkv help   [shell|replay|lmcache]          this text, or all about a command\n"
+    "  nearkv kv get|set|del|exists|ttl|clear|tags   keys with a prefix, a time to live\n"
+    "                                                and tags\n"
+    "  nearkv help   [shell|replay|lmcache|kv]       this text, or all about a command\n"
     "  nearkv --version\n"
     "\n"
     "try it without a server of your own:\n"
@@ -198,6 +200,42 @@ static const char lmcache_status[] =
     "  REDIS_TIMEOUT        the seconds for a question to one, unless an option or the\n"
     "                       URL says\n";
 
+static const char kv_head[] =
+    "nearkv kv - keys with a prefix, a time to live and tags\n"
+    "\n"
+    "usage: nearkv kv get [option ...] KEY ...\n"
+    "       nearkv kv set [option ...] KEY VALUE\n"
+    "       nearkv kv set [option ...] --input FILE KEY\n"
+    "       nearkv kv del [option ...] KEY ...\n"
+    "       nearkv kv exists [option ...] KEY ...\n"
+    "       nearkv kv ttl [option ...] KEY ...\n"
+    "       nearkv kv clear [option ...]\n"
+    "       nearkv kv tags [option ...] [--invalidate TAG ...]\n"
+    "\n"
+    "Names that begin with - stand behind a --.\n"
+    "\n"
+    "  get     a line for each KEY: the value, between quotes if it would not be one line\n"
+    "  del     status 1 if a KEY was not there\n"
+    "  exists  status 0 if all are there, 1 if not\n"
+    "  ttl     what is left, in ms; with --ttl what is left from now on\n"
+    "  clear   removes all that --prefix has, page by page, from every node\n"
+    "  tags    the tags of --prefix, and how many keys have them\n"
+    "\n"
+    "With --json there is an object a line, one of\n"
+    "  {\"key\":\"K\",\"found\":true,\"value\":\"...\"}              get\n"
+    "  {\"key\":\"K\",\"file\":\"F\",\"found\":true,\"bytes\":4}     get --output\n"
+    "  {\"key\":\"K\",\"stored\":true}                            set\n"
+    "  {\"key\":\"K\",\"found\":true}                             del, exists\n"
+    "  {\"key\":\"K\",\"found\":true,\"ttl_ms\":100}              ttl; null: none\n"
+    "  {\"key\":\"K\",\"found\":false}                            it is not there\n"
+    "  {\"key\":\"K\",\"error\":\"...\"}                            it failed\n"
+    "  {\"removed\":3}   {\"keys\":3}                           clear, tags; clear --count\n"
+    "  {\"tag\":\"T\",\"keys\":3}                                tags\n"
+    "A KEY, value or TAG that is not UTF-8 is {\"b64\":\"...\"}. Errors are on standard\n"
+    "output too, those of the options included.\n"
+    "\n"
+    "options, and the commands that take them if not all do:\n";
+
 bool nkvi_help_text(nkvi_out *out, const char *topic)
 {
     if (topic == NULL) {
@@ -217,6 +255,11 @@ bool nkvi_help_text(nkvi_out *out, const char *topic)
         nkvi_out_text(out, lmcache_head);
         nkvi_options_help(out, NKVI_FOR_LMCACHE);
         nkvi_out_text(out, lmcache_status);
+    } else if (strcmp(topic, "kv") == 0) {
+        nkvi_out_text(out, kv_head);
+        nkvi_options_help(out, NKVI_FOR_KV);
+        nkvi_out_text(out, exit_status);
+        nkvi_out_text(out, environment);
     } else {
         return false;
     }
@@ -229,7 +272,8 @@ int nkvi_help_print(const char *topic)
     int status = NKVI_EXIT_OK;
 
     if (!nkvi_help_text(&out, topic)) {
-        fprintf(stderr, "nearkv: there is no help on %s; topics: shell, replay, lmcache\n", topic);
+        fprintf(stderr, "nearkv: there is no help on %s; topics: shell, replay, lmcache, kv\n",
+                topic);
         return NKVI_EXIT_USAGE;
     }
     if (!nkvi_out_write(&out, stdout)) {

@@ -4,8 +4,8 @@
 
 #include "cli/out.h"
 
-/* The text of a topic: "shell", "replay", "lmcache", or NULL for the overview.  Returns false if
- * there is no such topic.                                                                        */
+/* The text of a topic: "shell", "replay", "lmcache", "kv", or NULL for the overview.  Returns
+ * false if there is no such topic.                                                               */
 bool nkvi_help_text(nkvi_out *out, const char *topic);
 
 /* Prints it.  Returns the exit status of the command: a usage error if there is no such topic. */

@@ -8,6 +8,7 @@
 #include "cli/connect.h"
 #include "cli/ending.h"
 #include "cli/help.h"
+#include "cli/kv.h"
 #include "cli/lmcache.h"
 #include "cli/replay.h"
 #include "cli/secret.h"
@@ -58,6 +59,9 @@ int main(int argc, char **argv)
     if (strcmp(command, "lmcache") == 0) {
         return nkvi_lmc_main(argc - 2, argv + 2);
     }
+    if (strcmp(command, "kv") == 0) {
+        return nkvi_kv_main(argc - 2, argv + 2);
+    }
     if (is(command, "version", "--version")) {
         return print_version();
     }
@@ -68,7 +72,7 @@ int main(int argc, char **argv)
         nkvi_secret_wipe_url(argv[i]);
     }
     fprintf(stderr,
-            "nearkv: %s%s; commands: shell, replay, lmcache, help; nearkv --help tells more\n",
+            "nearkv: %s%s; commands: shell, replay, lmcache, kv, help; nearkv --help tells more\n",
             *command != '\0' ? "no such command: " : "a command is missing", command);
     return NKVI_EXIT_USAGE;
 }

@@ -33,7 +33,8 @@ typedef struct row {
 
 #define TO(field) offsetof(nkvi_settings, field)
 #define BOTH      (NKVI_FOR_SHELL | NKVI_FOR_REPLAY)
-#define ALL       (BOTH | NKVI_FOR_LMCACHE)
+#define ALL       (BOTH | NKVI_FOR_WORDS)
+#define CODED     (NKVI_FOR_KV_GET | NKVI_FOR_KV_SET)               /* that deal with values */
 #define SIZES     (NKVI_FOR_PUT | NKVI_FOR_GET | NKVI_FOR_CONTAINS) /* that deal with sizes */
 #define DAY_MS    (INT64_C(24) * 3600 * 1000)
 #define MANY      INT64_C(9000000000000) /* 285 years in ms */
@@ -89,6 +90,8 @@ static const row rows[] = {
     {"timeout", "TIME", TIME, TO(timeout_ms), BOTH, "5", 1, DAY_MS, "deadline of a command"},
     {"timeout", "TIME", TIME, TO(timeout_ms), NKVI_FOR_LMCACHE, "10", 1, DAY_MS,
      "deadline of an operation; every file of put and get is one"},
+    {"timeout", "TIME", TIME, TO(timeout_ms), NKVI_FOR_KV, "5", 1, DAY_MS,
+     "deadline of an operation; of clear and tags, of a page"},
     {"connect-timeout", "TIME", TIME, TO(connect_timeout_ms), ALL, "2", 1, DAY_MS,
      "deadline of a connection attempt"},
     {"sentinel-timeout", "TIME", TIME, TO(sentinel_timeout_ms), ALL, "0", 0, DAY_MS,
@@ -182,6 +185,37 @@ static const row rows[] = {
      "not there for get, and for contains with --verify-payload; 0: any"},
     {"verify-payload", NULL, FLAG, TO(verify_payload), NKVI_FOR_GET | NKVI_FOR_CONTAINS, NULL, 0, 0,
      "look at the payload's size too: a chunk whose payload was evicted is not there"},
+    {"prefix", "PREFIX", TEXT, TO(kv_prefix), NKVI_FOR_KV, "", 0, 0,
+     "every KEY begins so at the server, with nothing between"},
+    {"ttl", "TIME", TIME, TO(kv_ttl_ms), NKVI_FOR_KV_SET | NKVI_FOR_KV_TTL, "-2", -2000, MANY,
+     "set: the key expires then; -1: never, which is the default. ttl: it has so much left from "
+     "now "
+     "on; -1: it does not expire"},
+    {"keep-ttl", NULL, FLAG, TO(keep_ttl), NKVI_FOR_KV_SET, NULL, 0, 0,
+     "the key expires when it would have"},
+    {"if-absent", NULL, FLAG, TO(if_absent), NKVI_FOR_KV_SET, NULL, 0, 0,
+     "set it only if it is not there"},
+    {"if-present", NULL, FLAG, TO(if_present), NKVI_FOR_KV_SET, NULL, 0, 0,
+     "set it only if it is there"},
+    {"tag", "TAG", LIST, TO(tags), NKVI_FOR_KV_SET, NULL, 0, 0,
+     "the key has this tag; may be given several times"},
+    {"input", "FILE", TEXT, TO(input), NKVI_FOR_KV_SET, NULL, 0, 0,
+     "the value is what is in FILE; -: standard input"},
+    {"output", "FILE", TEXT, TO(output), NKVI_FOR_KV_GET, NULL, 0, 0,
+     "write the value's bytes to FILE; -: standard output"},
+    {"codec", "raw|pickle", CHOICE, TO(codec), CODED, "raw", 0, 0,
+     "how values are stored: as they are; as Python's pickle of bytes"},
+    {"compress-above", "BYTES", BYTES, TO(compress_above), CODED, "-1", -1, 512 << 20,
+     "values of more bytes are compressed, and whatever was is unpacked; -1: neither"},
+    {"page", "N", INTEGER, TO(page), NKVI_FOR_KV_CLEAR, "1000", 1, 100000,
+     "keys that the server looks at in one go"},
+    {"pause", "TIME", TIME, TO(pause_ms), NKVI_FOR_KV_CLEAR, "0", 0, 3600000, "between pages"},
+    {"count", NULL, FLAG, TO(count), NKVI_FOR_KV_CLEAR, NULL, 0, 0,
+     "remove nothing: tell how many keys there are"},
+    {"flush", NULL, FLAG, TO(flush), NKVI_FOR_KV_CLEAR, NULL, 0, 0,
+     "without --prefix: flush the database, whoever wrote what is in it"},
+    {"invalidate", NULL, FLAG, TO(invalidate), NKVI_FOR_KV_TAGS, NULL, 0, 0,
+     "remove every key that was set with one of the TAGs"},
     {"json", NULL, FLAG, TO(json), ALL, NULL, 0, 0, "output for programs: JSON, one object a line"},
     {"help", NULL, FLAG, TO(help), ALL, NULL, 0, 0, "show this text"},
 };
@@ -194,9 +228,10 @@ static void *field(nkvi_settings *settings, const row *option)
 }
 
 /* In the order of their bits. */
-static const char *const command_names[] = {"shell",       "replay",           "lmcache put",
-                                            "lmcache get", "lmcache contains", "lmcache ls",
-                                            "lmcache rm"};
+static const char *const command_names[] = {
+    "shell",      "replay",     "lmcache put", "lmcache get", "lmcache contains",
+    "lmcache ls", "lmcache rm", "kv get",      "kv set",      "kv del",
+    "kv exists",  "kv ttl",     "kv clear",    "kv tags"};
 
 #define COMMANDS (sizeof command_names / sizeof command_names[0])
 
@@ -207,13 +242,15 @@ const char *nkvi_options_command(unsigned command)
             return command_names[i];
         }
     }
-    return "lmcache";
+    return (command & NKVI_FOR_KV) != 0 ? "kv" : "lmcache";
 }
 
 /* The topic of the help that has the command's options. */
 static const char *topic_of(unsigned command)
 {
-    return (command & NKVI_FOR_LMCACHE) != 0 ? "lmcache" : nkvi_options_command(command);
+    return (command & NKVI_FOR_LMCACHE) != 0 ? "lmcache"
+           : (command & NKVI_FOR_KV) != 0    ? "kv"
+                                             : nkvi_options_command(command);
 }
 
 /* ---- One value ------------------------------------------------------------------------------- */
@@ -421,7 +458,7 @@ static bool take_option(nkvi_settings *settings, arguments *in, size_t len, char
 /* Takes the words behind "--". */
 static void take_rest(nkvi_settings *settings, arguments *in)
 {
-    if ((in->command & NKVI_FOR_LMCACHE) == 0) {
+    if ((in->command & NKVI_FOR_WORDS) == 0) {
         settings->rest = in->argv + in->next;
         settings->rest_n = (size_t)(in->argc - in->next);
         return;
@@ -450,7 +487,7 @@ static bool is_address(const char *word)
 /* Takes a word that is no option. */
 static bool take_word(nkvi_settings *settings, arguments *in, char *word)
 {
-    if ((in->command & NKVI_FOR_LMCACHE) == 0) {
+    if ((in->command & NKVI_FOR_WORDS) == 0) {
         nkvi_secret_wipe_url(word); /* a URL that stands where none is wanted */
         return fail(in, "what is this for? Options begin with --", word);
     }
@@ -467,7 +504,7 @@ static bool take_word(nkvi_settings *settings, arguments *in, char *word)
 
 static bool take_arguments(nkvi_settings *settings, arguments *in)
 {
-    if ((in->command & NKVI_FOR_LMCACHE) != 0) {
+    if ((in->command & NKVI_FOR_WORDS) != 0) {
         settings->rest = in->argv; /* a word's place is never in front of those taken so far */
     }
     while (in->next < in->argc) {
@@ -537,6 +574,26 @@ static const char *check_lmcache(const nkvi_settings *settings)
     return NULL;
 }
 
+/* The same for `nearkv kv …`. */
+static const char *check_kv(const nkvi_settings *settings)
+{
+    bool has_ttl = settings->kv_ttl_ms != NKVI_KV_TTL_NOT_GIVEN;
+
+    if (has_ttl && settings->kv_ttl_ms <= 0 && settings->kv_ttl_ms != -1000) {
+        return "--ttl takes a time above 0, or -1 for none";
+    }
+    if (has_ttl && settings->keep_ttl) {
+        return "--ttl or --keep-ttl, not both";
+    }
+    if (settings->if_absent && settings->if_present) {
+        return "--if-absent or --if-present, not both";
+    }
+    if (settings->flush && *settings->kv_prefix != '\0') {
+        return "--flush is for no --prefix: with one, only what it has is cleared";
+    }
+    return NULL;
+}
+
 /* What no single row can tell.  Returns what is wrong, or NULL. */
 static const char *check_together(const nkvi_settings *settings, unsigned command)
 {
@@ -550,7 +607,9 @@ static const char *check_together(const nkvi_settings *settings, unsigned comman
     if (command == NKVI_FOR_SHELL || settings->help) {
         return NULL;
     }
-    return command == NKVI_FOR_REPLAY ? check_replay(settings) : check_lmcache(settings);
+    return command == NKVI_FOR_REPLAY     ? check_replay(settings)
+           : (command & NKVI_FOR_KV) != 0 ? check_kv(settings)
+                                          : check_lmcache(settings);
 }
 
 /* Sets what the user does not: the defaults of all commands, because the library's options are

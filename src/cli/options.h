@@ -25,6 +25,19 @@
 #define NKVI_FOR_RM       64U
 #define NKVI_FOR_LMCACHE \
     (NKVI_FOR_PUT | NKVI_FOR_GET | NKVI_FOR_CONTAINS | NKVI_FOR_LS | NKVI_FOR_RM)
+#define NKVI_FOR_KV_GET    128U /* nearkv kv get, and so on */
+#define NKVI_FOR_KV_SET    256U
+#define NKVI_FOR_KV_DEL    512U
+#define NKVI_FOR_KV_EXISTS 1024U
+#define NKVI_FOR_KV_TTL    2048U
+#define NKVI_FOR_KV_CLEAR  4096U
+#define NKVI_FOR_KV_TAGS   8192U
+#define NKVI_FOR_KV                                                                               \
+    (NKVI_FOR_KV_GET | NKVI_FOR_KV_SET | NKVI_FOR_KV_DEL | NKVI_FOR_KV_EXISTS | NKVI_FOR_KV_TTL | \
+     NKVI_FOR_KV_CLEAR | NKVI_FOR_KV_TAGS)
+#define NKVI_FOR_WORDS (NKVI_FOR_LMCACHE | NKVI_FOR_KV) /* that take words */
+
+#define NKVI_KV_TTL_NOT_GIVEN (-2000)
 
 typedef struct nkvi_texts {
     char **text;
@@ -55,17 +68,23 @@ typedef struct nkvi_settings {
     /* lmcache */
     int64_t layout, padding, ttl_ms, chunk_bytes, verify_payload;
     char *meta, *meta_file;
+    /* kv */
+    char *kv_prefix, *input, *output;
+    int64_t kv_ttl_ms; /* < 0: none, NKVI_KV_TTL_NOT_GIVEN too */
+    int64_t codec, compress_above, if_absent, if_present, keep_ttl;
+    int64_t page, pause_ms, flush, count, invalidate;
+    nkvi_texts tags;
     /* not in the table */
     char *sentinel_password; /* see secret.h */
     int64_t help;
-    char **rest; /* lmcache: the words that are no options; else those behind "--"; argv's */
+    char **rest; /* lmcache, kv: the words that are no options; else those behind "--"; argv's */
     size_t rest_n;
 } nkvi_settings;
 
 /* Reads argv[0..argc) into `settings`, defaults first.  Passwords among the arguments, also the one
  * in a URL, are overwritten in argv once they are copied, so that the process list does not show
- * them; but for the moment before it did.  The words of lmcache that are no options are moved to
- * the front of argv.  `command` is one of NKVI_FOR_….
+ * them; but for the moment before it did.  The words of lmcache and kv that are no options are
+ * moved to the front of argv.  `command` is one of NKVI_FOR_….
  * Returns true; false: `error` has a line that says what was wrong and what is allowed.          */
 bool nkvi_options_parse(nkvi_settings *settings, unsigned command, int argc, char **argv,
                         nkvi_out *error);
@@ -75,8 +94,8 @@ void nkvi_settings_clear(nkvi_settings *settings);
 /* "lmcache put" */
 const char *nkvi_options_command(unsigned command);
 
-/* The options of a command for --help, a paragraph each; with NKVI_FOR_LMCACHE those of all its
- * commands. */
+/* The options of a command for --help, a paragraph each; with NKVI_FOR_LMCACHE or NKVI_FOR_KV those
+ * of all its commands. */
 void nkvi_options_help(nkvi_out *out, unsigned command);
 
 /* The settings as the library's options, which borrow from `settings`. */
