@@ -5,6 +5,7 @@
  *
  * Both are done in turn, round by round; shown are medians. */
 #include <getopt.h>
+#include <hiredis/hiredis.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -100,20 +101,28 @@ static void fill(t_ctl *ctl, unsigned keys)
 }
 
 /* As caches do it that have one DEL for what KEYS found. */
-static void clear_at_once(t_ctl *ctl)
+static void clear_at_once(const t_server *server)
 {
-    redisReply *keys = t_ctl_cmd(ctl, "KEYS", "clear:*");
-    t_arg *argv = malloc((keys->elements + 1) * sizeof *argv);
-    T_REQUIRE(argv != NULL);
-    argv[0] = T_ARG("DEL");
+    redisContext *context = redisConnectUnix(t_server_path(server));
+    T_REQUIRE(context != NULL && context->err == 0);
+    redisReply *keys = redisCommand(context, "KEYS clear:*");
+    T_REQUIRE(keys != NULL && keys->type == REDIS_REPLY_ARRAY);
+    const char **argv = malloc((keys->elements + 1) * sizeof *argv);
+    size_t *lens = malloc((keys->elements + 1) * sizeof *lens);
+    T_REQUIRE(argv != NULL && lens != NULL);
+    argv[0] = "DEL";
+    lens[0] = 3;
     for (size_t i = 0; i < keys->elements; i++) {
-        argv[i + 1] = T_ARG_BYTES(keys->element[i]->str, keys->element[i]->len);
+        argv[i + 1] = keys->element[i]->str;
+        lens[i + 1] = keys->element[i]->len;
     }
-    redisReply *removed = t_ctl_args(ctl, keys->elements + 1, argv);
-    T_REQUIRE(removed->type == REDIS_REPLY_INTEGER);
+    redisReply *removed = redisCommandArgv(context, (int)keys->elements + 1, argv, lens);
+    T_REQUIRE(removed != NULL && removed->type == REDIS_REPLY_INTEGER);
     freeReplyObject(removed);
     freeReplyObject(keys);
-    free(argv);
+    free((void *)argv);
+    free(lens);
+    redisFree(context);
 }
 
 static void clear_in_pages(t_server *server, unsigned keys)
@@ -149,7 +158,7 @@ static void run(const choices *o, t_server *server, bool pages, figures *out, un
     if (pages) {
         clear_in_pages(server, o->keys);
     } else {
-        clear_at_once(ctl);
+        clear_at_once(server);
     }
     out->took_s[round] = (double)(b_wall_ns() - begin_ns) * 1e-9;
     out->worst_ms[round] = ping_end(&other);
