@@ -95,3 +95,12 @@ void nkvi_name_pattern(nkvi_buf *out, nkv_str beginning)
     }
     nkvi_buf_append(out, "*", 1);
 }
+
+nkv_status nkvi_name_open(const nkv_kv *kv, nkv_str key, nkvi_name *out, nkv_error *error)
+{
+    nkv_status status = nkvi_names_check(&key, 1, error);
+    if (status == NKV_OK && !nkvi_name_make(kv, "", key, out)) {
+        status = nkvi_fail(error, NKV_ENOMEM, "no memory for a key");
+    }
+    return status;
+}

@@ -23,6 +23,10 @@ typedef struct nkvi_name {
 bool nkvi_name_make(const nkv_kv *kv, const char *infix, nkv_str key, nkvi_name *out);
 void nkvi_name_clear(nkvi_name *name);
 
+/* The name of a caller's key, checked.  Returns NKV_OK · NKV_EINVAL · NKV_ENOMEM, and then there is
+ * nothing to clear. */
+nkv_status nkvi_name_open(const nkv_kv *kv, nkv_str key, nkvi_name *out, nkv_error *error);
+
 /* Names of n keys in one block, which nkvi_free() gives back.  NULL: no memory. */
 nkv_str *nkvi_names_make(const nkv_kv *kv, const char *infix, const nkv_str *keys, size_t n);
 

@@ -53,10 +53,7 @@ nkv_status nkvi_kv_read(nkv_kv *kv, nkv_str key, bool again, nkv_call *call, nkv
     if (status != NKV_OK) {
         return status;
     }
-    status = nkvi_names_check(&key, 1, &own.error);
-    if (status == NKV_OK && !nkvi_name_make(kv, "", key, &name)) {
-        status = nkvi_fail(&own.error, NKV_ENOMEM, "no memory for a key");
-    }
+    status = nkvi_name_open(kv, key, &name, &own.error);
     if (status != NKV_OK) {
         return nkvi_kv_fail(kv, call, &own.error);
     }
@@ -81,13 +78,8 @@ nkv_status nkv_kv_getex(nkv_kv *kv, nkv_str key, int64_t ttl_ms, nkv_call *call,
     if (status != NKV_OK) {
         return status;
     }
-    status = nkvi_names_check(&key, 1, &own.error);
-    if (status == NKV_OK) {
-        status = nkvi_kv_ttl(kv, ttl_ms, &ms, &own.error);
-    }
-    if (status == NKV_OK && !nkvi_name_make(kv, "", key, &name)) {
-        status = nkvi_fail(&own.error, NKV_ENOMEM, "no memory for a key");
-    }
+    status = nkvi_kv_ttl(kv, ttl_ms, &ms, &own.error);
+    status = status == NKV_OK ? nkvi_name_open(kv, key, &name, &own.error) : status;
     if (status != NKV_OK) {
         return nkvi_kv_fail(kv, call, &own.error);
     }
@@ -190,10 +182,7 @@ nkv_status nkv_kv_ttl(nkv_kv *kv, nkv_str key, nkv_call *call, int64_t *ttl_ms)
     if (status != NKV_OK) {
         return status;
     }
-    status = nkvi_names_check(&key, 1, &own.error);
-    if (status == NKV_OK && !nkvi_name_make(kv, "", key, &name)) {
-        status = nkvi_fail(&own.error, NKV_ENOMEM, "no memory for a key");
-    }
+    status = nkvi_name_open(kv, key, &name, &own.error);
     if (status != NKV_OK) {
         return nkvi_kv_fail(kv, call, &own.error);
     }
