@@ -34,7 +34,7 @@ typedef struct computing {
     const nkv_kv_maker *maker;
     nkv_call *call;   /* never NULL */
     int64_t until_ns; /* of waiting */
-    flight *flight;   /* that is led; NULL in the background */
+    flight *flight;   /* that is led; NULL before it is */
 } computing;
 
 /* ---- flights --------------------------------------------------------------------------------- */
@@ -231,18 +231,32 @@ static nkv_status compute(const computing *self, nkv_value **out)
     return NKV_OK;
 }
 
-/* In the background.  A failure leaves the claim, so that what cannot be computed is not tried all
- * the time. */
+/* In the background, as the leader of a flight, so that writes outdate it like any other.  If it
+ * fails the claim stays, so that what cannot be computed is not tried all the time. */
 static void run_again(nkv_kv *kv, nkv_str key, const nkv_kv_maker *maker)
 {
     nkv_call call;
     nkv_value *value = NULL;
-    nkv_call_init(&call);
-    call.timeout_ms = kv->options.timeout_ms;
-    const computing self = {.kv = kv, .key = key, .maker = maker, .call = &call};
-    if (nkvi_kv_claim(kv, key, true, &call) && compute(&self, &value) < 0) {
-        nkvi_kv_count(kv, NKVI_KV_ERRORS, 1);
+    bool leads;
+    flight *one = join(kv, key, &leads);
+    if (one == NULL) {
+        return;
     }
+    if (leads) {
+        nkv_status status = NKV_OK;
+        nkv_call_init(&call);
+        call.timeout_ms = kv->options.timeout_ms;
+        const computing self = {.kv = kv, .key = key, .maker = maker, .call = &call, .flight = one};
+        bool claimed = nkvi_kv_claim(kv, key, true, &call);
+        if (claimed) {
+            status = compute(&self, &value);
+        }
+        if (status < 0) {
+            nkvi_kv_count(kv, NKVI_KV_ERRORS, 1);
+        }
+        land(&self, one, status, value, !claimed);
+    }
+    leave(kv, one);
     nkv_value_release(value);
 }
 

@@ -172,6 +172,12 @@ void kv_stale_while_computed_anew(const place *at)
     cr_expect_eq(atomic_load(&how.made), 2); /* one of both */
     nkv_kv_stats_get(kv, &stats);
     cr_expect_geq(stats.stale, 1);
+    make_stale(at); /* a write wins over what is computed in the background, too */
+    T_WAIT_UNTIL(strcmp(ask_once(kv, &how), "made 2") == 0 && atomic_load(&how.running) == 1, 3000);
+    cr_expect_eq(place_set(kv, "k", "by hand"), NKV_OK);
+    T_WAIT_UNTIL(atomic_load(&how.running) == 0, 3000);
+    t_sleep_ms(100);
+    cr_expect_str_eq(place_seen(at, "stale:k"), "by hand");
     nkv_kv_destroy(kv);
     nkv_kv_destroy(other);
 }
